@@ -1,0 +1,81 @@
+"""What moves a state: `Dynamics`, and the Hamiltonians, which say so by a scalar."""
+
+from abc import ABC, abstractmethod
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gnsim.state import State
+
+
+class Dynamics(nn.Module, ABC):
+    """A right-hand side. True systems, learned networks and distilled laws are all of this type."""
+
+    #: None: not a Hamiltonian; False: H(q, p) in general; True: H = T(p) + V(q)
+    separable: bool | None = None
+
+    @abstractmethod
+    def vector_field(
+        self, state: State
+    ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
+        """``(dq/dt, dp/dt)`` at `state`."""
+
+    def attach(self, state: State) -> State:
+        """`state` with the attributes that the dynamics itself knows (inferred masses, charges)."""
+        return state
+
+
+class Hamiltonian(Dynamics):
+    """Hamilton's equations from a scalar: ``dq/dt = dH/dp, dp/dt = -dH/dq``."""
+
+    separable: bool | None = False
+
+    @abstractmethod
+    def energy(self, state: State) -> Float[Tensor, " systems"]:
+        """H of each system of the batch."""
+
+    def vector_field(
+        self, state: State
+    ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
+        building = torch.is_grad_enabled()
+        with torch.enable_grad():
+            q, p = (x if x.requires_grad else x.detach().requires_grad_() for x in (state.q, state.p))
+            energy = self.energy(state.moved(q, p)).sum()
+            dq, dp = torch.autograd.grad(energy, (q, p), create_graph=building)
+        return dp, -dq
+
+
+class SeparableHamiltonian(Hamiltonian):
+    """``H = sum p^2 / 2m + V(q)``, the kind that leapfrog and its family need."""
+
+    separable: bool | None = True
+
+    @abstractmethod
+    def potential(self, state: State) -> Float[Tensor, " systems"]:
+        """V of each system of the batch."""
+
+    def force(self, state: State) -> Float[Tensor, "nodes dim"]:
+        """``-dV/dq``; a subclass that has the derivative in closed form gives it here instead."""
+        building = torch.is_grad_enabled()
+        with torch.enable_grad():
+            q = state.q if state.q.requires_grad else state.q.detach().requires_grad_()
+            potential = self.potential(state.moved(q, state.p)).sum()
+            (gradient,) = torch.autograd.grad(potential, q, create_graph=building)
+        return -gradient
+
+    @final
+    def kinetic(self, state: State) -> Float[Tensor, " systems"]:
+        per_node = 0.5 * state.p.square().sum(-1) / state.mass
+        return per_node.new_zeros(state.num_systems).index_add(0, state.batch, per_node)
+
+    @final
+    def energy(self, state: State) -> Float[Tensor, " systems"]:
+        return self.kinetic(state) + self.potential(state)
+
+    @final
+    def vector_field(
+        self, state: State
+    ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
+        return state.velocity, self.force(state)

@@ -1,0 +1,45 @@
+"""Edges between bodies and the one function that turns an edge into a displacement.
+
+Convention of PyTorch Geometric: ``edge_index[0]`` is the source j, ``edge_index[1]`` the target i,
+and a message along the edge is what j does to i.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def all_pairs(batch: Int[Tensor, " nodes"]) -> Int[Tensor, "2 pairs"]:
+    """Every unordered pair of nodes of one system, once, the lower index as the target.
+
+    The nodes of a system stand together (`batch` does not decrease), as PyTorch Geometric lays them.
+    Built system by system, so that memory grows with the pairs and not with the square of all nodes.
+    """
+    blocks = []
+    offset = 0
+    for count in torch.bincount(batch).tolist():
+        blocks.append(torch.triu_indices(count, count, offset=1, device=batch.device).flip(0) + offset)
+        offset += count
+    return torch.cat(blocks, dim=1)
+
+
+def displacement(
+    q: Float[Tensor, "nodes dim"],
+    edge_index: Int[Tensor, "2 edges"],
+    box: Float[Tensor, " dim"] | None = None,
+) -> Float[Tensor, "edges dim"]:
+    """From target to source, ``q_j - q_i``; to the nearest image in a periodic `box`."""
+    d = q.index_select(0, edge_index[0]) - q.index_select(0, edge_index[1])
+    if box is not None:
+        d = d - box * torch.round(d / box)
+    return d
+
+
+def distance(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, " edges"]:
+    """Length of each displacement, with finite first and second derivatives at zero.
+
+    Two bodies in one place get the length 0 and the gradient 0; `torch.linalg.norm` has NaN there.
+    """
+    squared = displacement.square().sum(-1)
+    apart = squared > 0
+    return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)

@@ -1,0 +1,149 @@
+"""The types that everything flows through: `State` at one instant, `Trajectory` over time.
+
+Several systems travel as one disjoint union, as in PyTorch Geometric: ``batch[node]`` names
+the system of a node, so that fifty trajectories of four bodies are two hundred nodes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gnsim.graph import all_pairs
+
+_NO_ATTRIBUTES: Mapping[str, Tensor] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Units:
+    """Names of the units in which the numbers of a state are given; empty where unknown."""
+
+    length: str = ""
+    time: str = ""
+    mass: str = ""
+
+
+class _System:
+    """What `State` and `Trajectory` share: static attributes, batch, box and units."""
+
+    attributes: Mapping[str, Tensor]
+    batch: Tensor
+    q: Tensor
+
+    @property
+    def num_nodes(self) -> int:
+        return self.q.shape[-2]
+
+    @property
+    def dim(self) -> int:
+        return self.q.shape[-1]
+
+    @cached_property
+    def num_systems(self) -> int:
+        return int(self.batch.max()) + 1
+
+    @cached_property
+    def mass(self) -> Float[Tensor, " nodes"]:
+        """Inertial masses; one for every body where the data does not give them."""
+        if "mass" in self.attributes:
+            return self.attributes["mass"]
+        return torch.ones(self.num_nodes, dtype=self.q.dtype, device=self.q.device)
+
+
+@dataclass(frozen=True)
+class State(_System):
+    """Positions and momenta of all bodies at one instant, in the units of `units`.
+
+    `attributes` holds one static number per body and name (``mass``, ``charge``, ``species``,
+    and whatever the user's file brings). `box` is the edge lengths of a periodic box.
+    """
+
+    q: Float[Tensor, "nodes dim"]
+    p: Float[Tensor, "nodes dim"]
+    batch: Int[Tensor, " nodes"]
+    attributes: Mapping[str, Tensor] = field(default=_NO_ATTRIBUTES)
+    box: Float[Tensor, " dim"] | None = None
+    units: Units = Units()
+
+    @property
+    def velocity(self) -> Float[Tensor, "nodes dim"]:
+        return self.p / self.mass[:, None]
+
+    @cached_property
+    def pairs(self) -> Int[Tensor, "2 pairs"]:
+        """Every unordered pair of bodies of one system, once: row 0 the source, row 1 the target."""
+        return all_pairs(self.batch)
+
+    def moved(self, q: Float[Tensor, "nodes dim"], p: Float[Tensor, "nodes dim"]) -> "State":
+        """The same bodies elsewhere. What depends on the batch alone is carried along, not recomputed."""
+        state = replace(self, q=q, p=p)
+        for name in ("pairs", "mass", "num_systems"):
+            if name in self.__dict__:
+                state.__dict__[name] = self.__dict__[name]
+        return state
+
+    def with_attributes(self, attributes: Mapping[str, Tensor]) -> "State":
+        """More (or other) attributes, at unchanged velocities: momenta follow a changed mass."""
+        merged = {**self.attributes, **attributes}
+        mass = merged.get("mass", self.mass)
+        return replace(self, attributes=merged, p=self.velocity * mass[:, None])
+
+
+@dataclass(frozen=True)
+class Trajectory(_System):
+    """States of the same bodies at the times `t`. ``trajectory[i]`` is a `State`.
+
+    `names` are the bodies of each system (as many as there are nodes), for people to read.
+    """
+
+    t: Float[Tensor, " time"]
+    q: Float[Tensor, "time nodes dim"]
+    p: Float[Tensor, "time nodes dim"]
+    batch: Int[Tensor, " nodes"]
+    attributes: Mapping[str, Tensor] = field(default=_NO_ATTRIBUTES)
+    box: Float[Tensor, " dim"] | None = None
+    units: Units = Units()
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return self.t.shape[0]
+
+    def __getitem__(self, frame: int) -> State:
+        return State(
+            q=self.q[frame],
+            p=self.p[frame],
+            batch=self.batch,
+            attributes=self.attributes,
+            box=self.box,
+            units=self.units,
+        )
+
+    def __iter__(self) -> Iterator[State]:
+        return (self[frame] for frame in range(len(self)))
+
+    @property
+    def velocity(self) -> Float[Tensor, "time nodes dim"]:
+        return self.p / self.mass[:, None]
+
+    def frames(self, frames: slice) -> "Trajectory":
+        """The part of the trajectory that a slice over time selects."""
+        return replace(self, t=self.t[frames], q=self.q[frames], p=self.p[frames])
+
+    def systems(self, selected: Int[Tensor, " selected"]) -> "Trajectory":
+        """The part of the trajectory that belongs to some of the systems, renumbered from zero."""
+        order = torch.full((self.num_systems,), -1, dtype=torch.long)
+        order[selected] = torch.arange(len(selected))
+        kept = (order[self.batch] >= 0).nonzero().squeeze(1)
+        kept = kept[torch.argsort(order[self.batch[kept]], stable=True)]
+        return replace(
+            self,
+            q=self.q[:, kept],
+            p=self.p[:, kept],
+            batch=order[self.batch[kept]],
+            attributes={name: value[kept] for name, value in self.attributes.items()},
+            names=tuple(self.names[node] for node in kept.tolist()) if self.names else (),
+        )
