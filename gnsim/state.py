@@ -98,6 +98,7 @@ class Trajectory(_System):
     """States of the same bodies at the times `t`. ``trajectory[i]`` is a `State`.
 
     `names` are the bodies of each system (as many as there are nodes), for people to read.
+    `velocity_given` is False where the momenta were estimated from the positions.
     """
 
     t: Float[Tensor, " time"]
@@ -108,6 +109,7 @@ class Trajectory(_System):
     box: Float[Tensor, " dim"] | None = None
     units: Units = Units()
     names: tuple[str, ...] = ()
+    velocity_given: bool = True
 
     def __len__(self) -> int:
         return self.t.shape[0]
