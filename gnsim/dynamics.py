@@ -41,7 +41,9 @@ class Hamiltonian(Dynamics):
     ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
         building = torch.is_grad_enabled()
         with torch.enable_grad():
-            q, p = (x if x.requires_grad else x.detach().requires_grad_() for x in (state.q, state.p))
+            q, p = (
+                x if x.requires_grad else x.detach().requires_grad_() for x in (state.q, state.p)
+            )
             energy = self.energy(state.moved(q, p)).sum()
             dq, dp = torch.autograd.grad(energy, (q, p), create_graph=building)
         return dp, -dq

@@ -18,7 +18,9 @@ def all_pairs(batch: Int[Tensor, " nodes"]) -> Int[Tensor, "2 pairs"]:
     blocks = []
     offset = 0
     for count in torch.bincount(batch).tolist():
-        blocks.append(torch.triu_indices(count, count, offset=1, device=batch.device).flip(0) + offset)
+        blocks.append(
+            torch.triu_indices(count, count, offset=1, device=batch.device).flip(0) + offset
+        )
         offset += count
     return torch.cat(blocks, dim=1)
 

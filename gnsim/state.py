@@ -7,15 +7,12 @@ the system of a node, so that fifty trajectories of four bodies are two hundred 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from gnsim.graph import all_pairs
-
-_NO_ATTRIBUTES: Mapping[str, Tensor] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class State(_System):
     q: Float[Tensor, "nodes dim"]
     p: Float[Tensor, "nodes dim"]
     batch: Int[Tensor, " nodes"]
-    attributes: Mapping[str, Tensor] = field(default=_NO_ATTRIBUTES)
+    attributes: Mapping[str, Tensor] = field(default_factory=dict)
     box: Float[Tensor, " dim"] | None = None
     units: Units = Units()
 
@@ -105,7 +102,7 @@ class Trajectory(_System):
     q: Float[Tensor, "time nodes dim"]
     p: Float[Tensor, "time nodes dim"]
     batch: Int[Tensor, " nodes"]
-    attributes: Mapping[str, Tensor] = field(default=_NO_ATTRIBUTES)
+    attributes: Mapping[str, Tensor] = field(default_factory=dict)
     box: Float[Tensor, " dim"] | None = None
     units: Units = Units()
     names: tuple[str, ...] = ()

@@ -63,7 +63,10 @@ class _PairSum(MessagePassing):
         super().__init__(aggr="sum")
 
     def forward(
-        self, magnitude: Float[Tensor, " pairs"], direction: Float[Tensor, "pairs dim"], state: State
+        self,
+        magnitude: Float[Tensor, " pairs"],
+        direction: Float[Tensor, "pairs dim"],
+        state: State,
     ) -> Float[Tensor, "nodes dim"]:
         return self.propagate(
             state.pairs,
@@ -105,5 +108,7 @@ class PairwiseHamiltonian(SeparableHamiltonian):
 
     @staticmethod
     def _on_pairs(state: State, r: Tensor, function) -> Tensor:
-        source, target = ({k: v[nodes] for k, v in state.attributes.items()} for nodes in state.pairs)
+        source, target = (
+            {k: v[nodes] for k, v in state.attributes.items()} for nodes in state.pairs
+        )
         return function(r, source, target)
