@@ -1,0 +1,116 @@
+"""How far a rollout is from the truth, and from the laws of conservation."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.dynamics import Hamiltonian
+from gnsim.invariants import energy, kinetic_energy, total
+from gnsim.state import Trajectory
+
+
+class RolloutError(NamedTuple):
+    """Root-mean-square errors over all bodies and components, in the units of the data."""
+
+    q: Float[Tensor, " time"]
+    p: Float[Tensor, " time"]
+
+
+class EnergyDrift(NamedTuple):
+    """Relative errors of the energy: the largest, and the growth per unit of time."""
+
+    largest: Float[Tensor, " systems"]
+    slope: Float[Tensor, " systems"]
+
+
+def rollout_rmse(predicted: Trajectory, true: Trajectory) -> RolloutError:
+    """The error at each time. Raises ValueError where the two do not match, as all below do."""
+    _check(predicted, true)
+    difference_p = predicted.p - true.p
+    return RolloutError(
+        q=_difference(predicted, true).square().mean((-2, -1)).sqrt(),
+        p=difference_p.square().mean((-2, -1)).sqrt(),
+    )
+
+
+def energy_drift(hamiltonian: Hamiltonian, trajectory: Trajectory) -> EnergyDrift:
+    """Change of energy since the start over ``max(|E_0|, max_t T)``.
+
+    The kinetic energy T gives a scale where E_0 is near zero. The slope is that of the
+    least-squares line through the error, so that an oscillation does not count as a drift.
+    """
+    values = energy(hamiltonian, trajectory)
+    scale = torch.maximum(values[0].abs(), kinetic_energy(trajectory).amax(0))
+    change = values - values[0]
+    relative = torch.where(change == 0, 0.0, change / scale)
+    t = (trajectory.t - trajectory.t.mean())[:, None]
+    slope = (t * relative).sum(0) / t.square().sum(0)
+    return EnergyDrift(largest=relative.abs().amax(0), slope=slope)
+
+
+def relative_position_error(
+    predicted: Trajectory, true: Trajectory, centre: int | None = None
+) -> Float[Tensor, "time nodes"]:
+    """Error of each position over the true distance of the body from `centre`.
+
+    `centre` is a node; None stands for the heaviest body of each system. The centre itself has
+    no distance from itself: its error is taken over that of the body nearest to it.
+    """
+    _check(predicted, true)
+    centres = _heaviest(true) if centre is None else torch.full_like(true.batch, centre)
+    distances = torch.linalg.norm(true.q - true.q[:, centres], dim=-1)
+    error = torch.linalg.norm(_difference(predicted, true), dim=-1)
+    for node in centres.unique().tolist():
+        orbiting = centres == node
+        orbiting[node] = False
+        distances[:, node] = distances[:, orbiting].amin(1)
+    return error / distances
+
+
+def valid_prediction_time(
+    predicted: Trajectory, true: Trajectory, threshold: float = 0.4
+) -> Float[Tensor, " systems"]:
+    """The time up to which the normalised error of a system stays within `threshold`.
+
+    The error of all positions over the root-mean-square spread of the true positions about their
+    mean over time; the whole span where the threshold is never passed.
+    J. Pathak et al. (2018), doi:10.1103/PhysRevLett.120.024102.
+    """
+    _check(predicted, true)
+    squared = total(true, _difference(predicted, true).square()).sum(-1)
+    spread = total(true, (true.q - true.q.mean(0)).square()).sum(-1).mean(0)
+    # "not within" rather than "above": an error of NaN is not valid either
+    valid = (squared <= threshold**2 * spread).long().cumprod(0).sum(0)
+    return (true.t - true.t[0]).abs()[(valid - 1).clamp(min=0)]
+
+
+def _difference(predicted: Trajectory, true: Trajectory) -> Float[Tensor, "time nodes dim"]:
+    difference = predicted.q - true.q
+    if true.box is None:
+        return difference
+    return difference - true.box * torch.round(difference / true.box)
+
+
+def _heaviest(trajectory: Trajectory) -> Tensor:
+    """For every node, the node of the largest mass in its system."""
+    heaviest = torch.empty(trajectory.num_systems, dtype=torch.long)
+    for system in range(trajectory.num_systems):
+        members = (trajectory.batch == system).nonzero().squeeze(1)
+        heaviest[system] = members[trajectory.mass[members].argmax()]
+    return heaviest[trajectory.batch]
+
+
+def _check(predicted: Trajectory, true: Trajectory) -> None:
+    if predicted.q.shape != true.q.shape:
+        raise ValueError(
+            f"predicted and true trajectories must have one shape [time, nodes, dim], "
+            f"got {tuple(predicted.q.shape)} and {tuple(true.q.shape)}; "
+            "cut the longer one with frames() or systems()"
+        )
+    if not torch.allclose(predicted.t.double(), true.t.double()):
+        raise ValueError(
+            "predicted and true trajectories must be sampled at the same times; "
+            "roll out with times = true.t"
+        )
