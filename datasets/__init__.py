@@ -1,0 +1,27 @@
+"""Where trajectories come from: built-in sources, simulated systems and users' own files."""
+
+if __name__ == "datasets":
+    raise ImportError("this folder is imported as `gnsim.datasets`, not as `datasets`")
+
+from gnsim.datasets.checks import check
+from gnsim.datasets.dataset import Dataset, Source
+from gnsim.datasets.files import read, write
+from gnsim.datasets.findings import CheckReport, DataError, Finding
+from gnsim.datasets.loading import SOURCES, load
+from gnsim.datasets.systems import SYSTEMS, hamiltonian, simulate
+
+__all__ = [
+    "SOURCES",
+    "SYSTEMS",
+    "CheckReport",
+    "DataError",
+    "Dataset",
+    "Finding",
+    "Source",
+    "check",
+    "hamiltonian",
+    "load",
+    "read",
+    "simulate",
+    "write",
+]

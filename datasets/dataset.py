@@ -1,0 +1,65 @@
+"""`Dataset`: three disjoint trajectories, and what is known about them for scoring."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gnsim.state import Trajectory
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Trajectories to learn from, to choose by and to be tested on.
+
+    `reference` (true values per body) and `law` (the true radial pair force dV/dr, positive where
+    it attracts, in r, mass_i, mass_j, charge_i, charge_j) are for scoring; no learner sees them.
+    """
+
+    name: str
+    train: Trajectory
+    valid: Trajectory
+    test: Trajectory
+    description: str
+    reference: Mapping[str, np.ndarray] = field(default_factory=dict)
+    law: str | None = None
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of all numbers that training sees: those of `train` and `valid`."""
+        digest = hashlib.sha256()
+        for trajectory in (self.train, self.valid):
+            _digest(trajectory, digest.update)
+        return digest.hexdigest()
+
+
+def _digest(trajectory: Trajectory, update: Callable[[Any], None]) -> None:
+    arrays = {
+        "t": trajectory.t,
+        "q": trajectory.q,
+        "p": trajectory.p,
+        "batch": trajectory.batch,
+        **{
+            f"attribute {name}": trajectory.attributes[name]
+            for name in sorted(trajectory.attributes)
+        },
+    }
+    if trajectory.box is not None:
+        arrays["box"] = trajectory.box
+    for name, tensor in arrays.items():
+        array = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        update(array.reshape(-1).view(np.uint8))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A built-in origin of data: its name, what it is, its settings and how it is built."""
+
+    name: str
+    description: str
+    settings: type
+    build: Callable[[Any], Dataset]

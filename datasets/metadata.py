@@ -1,0 +1,64 @@
+"""LagrangeBench's ``metadata.json``: the time between frames and the periodic box."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from gnsim.datasets.findings import DataError, Finding, error
+
+_LARGEST = 2**20
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What `metadata.json` says of all trajectories in its folder; None where it says nothing."""
+
+    interval: float | None = None
+    box: Float[np.ndarray, " dim"] | None = None
+    notes: tuple[Finding, ...] = ()
+
+
+def read_metadata(folder: Path) -> Metadata:
+    """The metadata of `folder`, empty without a file. Raises DataError where it is damaged."""
+    path = folder / "metadata.json"
+    if not path.is_file():
+        return Metadata()
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"larger than {_LARGEST} bytes")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Metadata(_interval(content), *_box(content))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as cause:
+        wanted = "JSON with numbers dt, write_every and bounds [[low, high], ...]"
+        fault = error(
+            "file", f"{type(cause).__name__}: {cause}"[:200], wanted, "mend or remove the file"
+        )
+        raise DataError(path, [fault]) from cause
+
+
+def _interval(content: dict[str, Any]) -> float | None:
+    if "dt" not in content:
+        return None
+    interval = float(content["dt"]) * float(content.get("write_every", 1))
+    if not 0 < interval < np.inf:
+        raise ValueError(f"dt * write_every is {interval}")
+    return interval
+
+
+def _box(content: dict[str, Any]) -> tuple[Float[np.ndarray, " dim"] | None, tuple[Finding, ...]]:
+    periodic = [bool(x) for x in content.get("periodic_boundary_conditions", [])]
+    if not any(periodic):
+        return None, ()
+    if not all(periodic):
+        found = "a box that is periodic along some axes only"
+        wanted = "all axes or none"
+        remedy = "the box is ignored: bodies on two sides of it do not see each other"
+        return None, (Finding("warning", "periodic_boundary_conditions", found, wanted, remedy),)
+    bounds = np.array(content["bounds"], dtype=np.float64)[: len(periodic)]
+    if bounds.shape != (len(periodic), 2):
+        raise ValueError(f"bounds of shape {bounds.shape}")
+    return bounds[:, 1] - bounds[:, 0], ()

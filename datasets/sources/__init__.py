@@ -1,0 +1,1 @@
+"""Real data: measured or fitted to measurements, not simulated here."""

@@ -1,0 +1,49 @@
+"""Disjoint parts for training, validation and test."""
+
+import numpy as np
+import torch
+
+from gnsim.state import Trajectory
+
+#: shares of training, validation and test
+SHARES = (0.6, 0.2, 0.2)
+
+Parts = tuple[Trajectory, Trajectory, Trajectory]
+
+
+def split(trajectory: Trajectory, seed: int = 0) -> Parts:
+    """60 / 20 / 20 %: of the systems in an order that `seed` gives, or of the time.
+
+    Fewer than three systems are cut into contiguous blocks of time, in the order train, valid,
+    test. Every part has at least one system. Raises ValueError where a block of time would have
+    fewer than two frames.
+    """
+    if trajectory.num_systems < 3:
+        return split_time(trajectory)
+    order = np.random.default_rng(seed).permutation(trajectory.num_systems)
+    first, second = cuts(len(order))
+    parts = (order[:first], order[first:second], order[second:])
+    train, valid, test = (trajectory.systems(torch.from_numpy(np.sort(part))) for part in parts)
+    return train, valid, test
+
+
+def split_time(trajectory: Trajectory) -> Parts:
+    """Contiguous blocks of 60 / 20 / 20 % of the frames."""
+    frames = len(trajectory)
+    if frames < 6:
+        raise ValueError(
+            f"splitting in time: wanted at least 6 frames, found {frames}; give a longer "
+            "trajectory or at least 3 trajectories"
+        )
+    first, second = cuts(frames, least=2)
+    train, valid, test = (
+        trajectory.frames(part)
+        for part in (slice(first), slice(first, second), slice(second, None))
+    )
+    return train, valid, test
+
+
+def cuts(count: int, least: int = 1) -> tuple[int, int]:
+    """Where validation and test begin among `count` items, with at least `least` items a part."""
+    valid, test = (max(least, round(share * count)) for share in SHARES[1:])
+    return count - valid - test, count - test

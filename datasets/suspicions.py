@@ -1,0 +1,62 @@
+"""What may be right but looks wrong: uneven times, odd velocities, absent units."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gnsim.datasets.findings import Finding
+from gnsim.datasets.raw import Raw
+from gnsim.datasets.velocities import estimate
+
+#: relative spread of the steps below which times count as even: float32 and decimal rounding
+EVEN = 1e-5
+#: relative disagreement of given velocities with differences of positions that is worth a word
+DISAGREEMENT = 0.01
+#: numbers that the comparison of velocities looks at
+_SAMPLE = 2**20
+
+
+def suspicions(raw: Raw) -> list[Finding]:
+    """Warnings and notes on data that has no errors."""
+    return [*_uneven(raw), *_velocities(raw), *_units(raw)]
+
+
+def _uneven(raw: Raw) -> Iterator[Finding]:
+    steps = np.diff(raw.t)
+    rounding = 4 * np.spacing(np.abs(raw.t).max())
+    if len(steps) and np.ptp(steps) > EVEN * np.median(steps) + rounding:
+        frame = int(np.abs(steps - np.median(steps)).argmax())
+        found = f"a step of {steps[frame]:.6g} among steps of {np.median(steps):.6g}"
+        remedy = "nothing to do if they are meant so: every step is integrated at its own length"
+        place = f"frame {frame + 1}"
+        yield Finding("warning", raw.spelled("t"), found, "even steps", remedy, place)
+
+
+def _velocities(raw: Raw) -> Iterator[Finding]:
+    """Compare with an estimate of eighth order, trusted as far as the sixth order agrees."""
+    if raw.v is None or len(raw.t) < 9:
+        return
+    frames = slice(0, max(9, _SAMPLE // raw.q[0].size))
+    t, q, v = raw.t[frames], raw.q[frames], raw.v[frames]
+    best, rough = (estimate(t, q, raw.box, points)[4:-4] for points in (9, 7))
+    speed = _median(best)
+    apart = _median(v[4:-4] - best)
+    if apart > max(DISAGREEMENT * speed, 5 * _median(best - rough)):
+        share = apart / speed if speed else np.inf
+        found = f"{share:.1%} of the speed away from the change of positions (median speed "
+        found += f"{_median(v):.4g} against {speed:.4g})"
+        remedy = (
+            f"check the units of {raw.spelled('v')} and {raw.spelled('t')}, or leave velocities out"
+        )
+        yield Finding("warning", raw.spelled("v"), found, f"within {DISAGREEMENT:.0%}", remedy)
+
+
+def _median(vectors: np.ndarray) -> float:
+    return float(np.median(np.linalg.norm(vectors, axis=-1)))
+
+
+def _units(raw: Raw) -> Iterator[Finding]:
+    absent = [f"units_{part}" for part in ("length", "time") if not getattr(raw.units, part)]
+    if absent:
+        remedy = "add short strings such as 'm' and 's' to have results in units"
+        yield Finding("note", " and ".join(absent), "nothing", "names of units", remedy)

@@ -1,0 +1,205 @@
+"""Bad input: one line that names file, field, index, what was found and expected, and a remedy."""
+
+import h5py
+import numpy as np
+import pytest
+
+from gnsim.datasets import DataError, check, read
+from gnsim.datasets.coincidence import first_coincidence
+
+
+def good() -> dict[str, np.ndarray]:
+    t = 0.1 * np.arange(20)
+    phase = t[:, None] + np.array([0.0, 2.0, 4.0])
+    q = np.stack([np.cos(phase), np.sin(phase)], axis=-1)
+    v = np.stack([-np.sin(phase), np.cos(phase)], axis=-1)
+    units = {"units_length": np.array("m"), "units_time": np.array("s")}
+    return {"t": t, "q": q, "v": v, "mass": np.array([1.0, 2.0, 3.0]), **units}
+
+
+def put(name: str, index, value):
+    def change(arrays):
+        arrays[name] = arrays[name].astype(float)
+        arrays[name][index] = value
+
+    return change
+
+
+def replaced(name: str, value):
+    return lambda arrays: arrays.__setitem__(name, value(arrays) if callable(value) else value)
+
+
+def dropped(*names: str):
+    return lambda arrays: [arrays.pop(name) for name in names]
+
+
+def stack(arrays):
+    for name in ("q", "v"):
+        arrays[name] = np.stack([arrays[name]] * 4)
+
+
+def stacked(change):
+    def both(arrays):
+        stack(arrays)
+        change(arrays)
+
+    return both
+
+
+BAD = {
+    "missing q": (dropped("q"), ["q", "only", "an array 'q'"]),
+    "missing t": (dropped("t"), ["t", "an array 't'"]),
+    "axes": (replaced("q", np.zeros((20, 3))), ["q", "2 axes (20, 3)", "[time, bodies, dim]"]),
+    "nan": (put("q", (7, 1, 0), np.nan), ["q", "frame 7, body 1, axis 0", "nan", "finite"]),
+    "inf": (put("v", (3, 2, 1), np.inf), ["v", "frame 3, body 2, axis 1", "inf", "finite"]),
+    "nan in time": (put("t", 4, np.nan), ["t", "frame 4", "nan"]),
+    "nan in batch": (
+        stacked(put("q", (2, 7, 1, 0), np.nan)),
+        ["q", "trajectory 2, frame 7, body 1, axis 0"],
+    ),
+    "nan charge": (replaced("charge", np.array([1, np.nan, 1])), ["charge", "body 1", "nan"]),
+    "times": (put("t", 5, 0.2), ["t", "frame 5", "0.2 after 0.4", "increasing"]),
+    "equal times": (put("t", 5, 0.4), ["t", "frame 5", "increasing"]),
+    "t length": (replaced("t", np.arange(19.0)), ["t", "shape (19,)", "shape (20,)"]),
+    "v shape": (replaced("v", np.zeros((20, 3, 3))), ["v", "(20, 3, 3)", "(20, 3, 2)"]),
+    "mass length": (replaced("mass", np.ones(4)), ["mass", "shape (4,)", "shape (3,)"]),
+    "zero mass": (put("mass", 2, 0), ["mass", "body 2", "0.0", "above zero"]),
+    "negative mass": (put("mass", 0, -1), ["mass", "body 0", "-1.0", "above zero"]),
+    "one body": (
+        lambda a: a.update(q=a["q"][:, :1], v=a["v"][:, :1], mass=np.ones(1)),
+        ["q", "one body", "at least two"],
+    ),
+    "same place": (
+        lambda a: a["q"].__setitem__((6, 2), a["q"][6, 0]),
+        ["q", "frame 6, body 0 and body 2", "different places"],
+    ),
+    "short": (
+        lambda a: a.update(t=a["t"][:4], q=a["q"][:4], v=a["v"][:4]),
+        ["t", "4 frame(s)", "at least 6", "window of 5"],
+    ),
+    "text": (replaced("q", np.array(["a", "b"])), ["q", "type <U1", "real numbers"]),
+    "complex": (replaced("v", lambda a: a["v"] + 1j), ["v", "complex128", "real numbers"]),
+    "odd name": (replaced("a\x1b[31m", np.ones(3)), ["odd name", "rename"]),
+    "bad box": (replaced("box", np.array([1.0, 0.0])), ["box", "axis 1", "above zero"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_file_is_named_in_one_line(case, tmp_path):
+    arrays = good()
+    change, words = BAD[case]
+    change(arrays)
+    file = tmp_path / "bad.npz"
+    np.savez(file, **arrays)
+    with pytest.raises(DataError) as caught:
+        read(file, window=5)
+    line = str(caught.value)
+    assert line.startswith(f"{file}: {words[0]}" if case != "odd name" else str(file))
+    assert all(word in line for word in [*words, "found", "expected", ";"]), line
+    assert line.isprintable()
+    report = check(file, window=5)
+    assert not report.ok
+    assert str(report.errors[0]) in line
+    assert any(str(report.errors[0]) in text for text in report.lines())
+
+
+SPELLED = {"q": "position", "v": "velocity", "t": "time"}
+
+
+@pytest.mark.parametrize(
+    "case", [k for k in BAD if "batch" not in k and k not in ("odd name", "text")]
+)
+def test_bad_hdf5_is_named_in_its_own_words(case, tmp_path):
+    arrays = good()
+    change, words = BAD[case]
+    change(arrays)
+    file = tmp_path / "bad.h5"
+    with h5py.File(file, "w") as stream:
+        for name, array in arrays.items():
+            if array.dtype.kind != "U":
+                stream[f"00000/{SPELLED.get(name, name)}"] = array
+    with pytest.raises(DataError) as caught:
+        read(file, window=5)
+    field = str(caught.value).removeprefix(f"{file}: ").removeprefix("00000/")
+    assert field.startswith(SPELLED.get(words[0], words[0]))
+
+
+@pytest.mark.parametrize(
+    "arrange", [lambda a: None, stack, stacked(replaced("mass", np.ones((4, 3))))]
+)
+def test_good_file_has_nothing_to_mend(arrange, tmp_path):
+    arrays = good()
+    arrange(arrays)
+    np.savez(tmp_path / "good.npz", **arrays)
+    report = check(tmp_path / "good.npz", window=5)
+    assert report.ok
+    assert not report.findings
+    assert "20 frames, 3 bodies, 2D" in str(report)
+    read(tmp_path / "good.npz", window=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.npz", None, ["nothing there"]),
+        ("data.csv", b"1,2", ["'.csv'", ".npz or .h5"]),
+        ("data.npz", b"1,2", ["BadZipFile", "numpy.savez"]),
+        ("data.h5", b"1,2", ["OSError", "h5py"]),
+    ],
+)
+def test_file_that_is_none(name, content, words, tmp_path):
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read(file)
+    assert all(word in str(caught.value) for word in [str(file), *words])
+    assert not check(file).ok
+    with pytest.raises(DataError, match="a folder"):
+        read(tmp_path)
+
+
+SUSPICIOUS = {
+    "uneven": (put("t", 19, 2.5), "t", "frame 19"),
+    "units of v": (replaced("v", lambda a: 1000 * a["v"]), "v", "median speed 1000"),
+    "half a step late": (
+        replaced("v", lambda a: np.roll(a["v"], 1, axis=0)),
+        "v",
+        "% of the speed",
+    ),
+    "no units": (dropped("units_length", "units_time"), "units_length", "units_time"),
+}
+
+
+@pytest.mark.parametrize("case", SUSPICIOUS)
+def test_suspicious_file_is_read_with_a_word(case, tmp_path):
+    arrays = good()
+    change, field, word = SUSPICIOUS[case]
+    change(arrays)
+    np.savez(tmp_path / "odd.npz", **arrays)
+    report = check(tmp_path / "odd.npz")
+    assert report.ok
+    finding = next(f for f in report.findings if f.field.startswith(field))
+    assert finding.severity == ("note" if case == "no units" else "warning")
+    assert word in str(finding)
+    read(tmp_path / "odd.npz")
+
+
+def test_coincidence_agrees_with_all_pairs_and_minds_systems_and_box():
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        q = random.integers(0, 4, (3, 6, 2)).astype(float)
+        counts = np.array([2, 4])
+        slow = [
+            (f, i, j)
+            for f in range(3)
+            for i in range(6)
+            for j in range(i + 1, 6)
+            if (i < 2) == (j < 2) and (q[f, i] == q[f, j]).all()
+        ]
+        fast = first_coincidence(q, counts)
+        assert (fast is None) == (not slow)
+        assert fast is None or (fast in slow and fast[0] == slow[0][0])
+    apart = np.array([[[0.0, 0.0], [1.0, 0.0]]])
+    assert first_coincidence(apart, np.array([2])) is None
+    assert first_coincidence(apart, np.array([2]), np.ones(2)) == (0, 0, 1)

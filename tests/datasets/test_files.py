@@ -1,0 +1,162 @@
+"""Users' files: what is written is read back, and missing velocities are estimated well."""
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gnsim.datasets import load, read, write
+from gnsim.datasets.velocities import estimate
+from gnsim.state import Trajectory, Units
+
+ENDINGS = (".npz", ".h5")
+QUICK = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+RECIPE = st.fixed_dictionaries(
+    {
+        "shape": st.tuples(*(st.integers(a, b) for a, b in ((1, 3), (2, 4), (1, 3), (2, 12)))),
+        "seed": st.integers(0, 2**32 - 1),
+        "names": st.sets(st.sampled_from(["charge", "spin", "mass"])),
+        "box": st.booleans(),
+        "units": st.sampled_from([(), ("AU", "day", "kg"), ("µm",)]),
+        "named": st.booleans(),
+    }
+)
+
+
+def cooked(shape, seed, names, box, units, named) -> Trajectory:
+    systems, bodies, dim, frames = shape
+    random = np.random.default_rng(seed)
+    nodes = systems * bodies
+
+    def numbers(*shape: int) -> torch.Tensor:
+        return torch.from_numpy(10.0 ** random.integers(-9, 9) * random.standard_normal(shape))
+
+    attributes = {name: numbers(nodes) for name in names - {"mass"}}
+    if "mass" in names:
+        attributes["mass"] = torch.from_numpy(np.exp(3 * random.standard_normal(nodes)))
+    return Trajectory(
+        t=torch.from_numpy(np.cumsum(random.uniform(0.1, 1.0, frames))),
+        q=numbers(frames, nodes, dim),
+        p=numbers(frames, nodes, dim),
+        batch=torch.arange(systems).repeat_interleave(bodies),
+        attributes=attributes,
+        box=torch.full((dim,), 3.0, dtype=torch.float64) if box else None,
+        units=Units(*units),
+        names=tuple(f"Körper {k}" for k in range(nodes)) if named else (),
+    )
+
+
+def same(a: Trajectory, b: Trajectory) -> bool:
+    tensors = [(a.t, b.t), (a.q, b.q), (a.p, b.p), (a.batch, b.batch)]
+    tensors += [(a.attributes[name], b.attributes[name]) for name in a.attributes]
+    tensors += [] if a.box is None else [(a.box, b.box)]
+    plain = (a.units, a.names, a.velocity_given, set(a.attributes), a.box is None)
+    other = (b.units, b.names, b.velocity_given, set(b.attributes), b.box is None)
+    return plain == other and all(torch.equal(x, y) for x, y in tensors)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@QUICK
+@given(recipe=RECIPE)
+def test_a_file_gives_back_what_was_written(ending, recipe, tmp_path):
+    trajectory = cooked(**recipe)
+    file = tmp_path / f"round{ending}"
+    write(file, trajectory)
+    once = read(file)
+    assert same(once, trajectory) or "mass" in trajectory.attributes
+    torch.testing.assert_close(once.p, trajectory.p, rtol=1e-15, atol=0)
+    write(file, once)
+    assert same(read(file), once)
+    changed = Trajectory(**{**once.__dict__, "q": once.q + 1e-3 * once.q.abs().max()})
+    assert not same(changed, once)
+
+
+def test_formats_agree_and_systems_of_different_size_need_hdf5(tmp_path):
+    t, v = torch.arange(4.0, dtype=torch.float64), torch.randn(4, 5, 2, dtype=torch.float64)
+    trajectory = Trajectory(t=t, q=v.cumsum(0), p=v, batch=torch.tensor([0, 0, 1, 1, 1]))
+    write(tmp_path / "a.h5", trajectory)
+    assert same(read(tmp_path / "a.h5"), trajectory)
+    with pytest.raises(ValueError, match=r"2 to 3; write \.h5"):
+        write(tmp_path / "a.npz", trajectory)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5"]
+    with pytest.raises(ValueError, match=r"did you mean '\.npz'"):
+        write(tmp_path / "a.npy", trajectory)
+
+
+def test_lagrangebench_folder_takes_time_and_box_from_metadata(tmp_path):
+    random = np.random.default_rng(0)
+    for part in ("train", "valid", "test"):
+        with h5py.File(tmp_path / f"{part}.h5", "w") as file:
+            for key in ("00000", "00001"):
+                file[f"{key}/position"] = random.random((11, 6, 2)).astype(np.float32)
+                file[f"{key}/particle_type"] = np.arange(6)
+    metadata = '{"dt": 0.01, "write_every": 5, "bounds": [[0, 1], [0, 2]]'
+    (tmp_path / "metadata.json").write_text(
+        metadata + ', "periodic_boundary_conditions": [true, true]}'
+    )
+    data = load(str(tmp_path))
+    assert data.train.q.dtype == torch.float64
+    assert data.valid.num_systems == 2
+    assert not data.test.velocity_given
+    torch.testing.assert_close(data.train.t, 0.05 * torch.arange(11, dtype=torch.float64))
+    assert data.train.box.tolist() == [1.0, 2.0]
+    assert data.train.attributes["particle_type"].tolist() == [*range(6), *range(6)]
+
+
+def error(t: np.ndarray, points: int = 9) -> tuple[float, float]:
+    """Largest error inside and at the ends, for two phases on circles of unit speed."""
+    phase = t[:, None] + np.array([0.0, 1.0])
+    q = np.stack([np.cos(phase), np.sin(phase)], axis=-1)
+    v = np.stack([-np.sin(phase), np.cos(phase)], axis=-1)
+    off = np.abs(estimate(t, q, points=points) - v).max(axis=(1, 2))
+    return float(off[4:-4].max()), float(off.max())
+
+
+def test_estimated_velocities_converge_with_order_eight():
+    steps = np.array([0.4, 0.3, 0.2, 0.15])
+    inside, ends = np.array([error(h * np.arange(60)) for h in steps]).T
+    slopes = [np.polyfit(np.log(steps), np.log(e), 1)[0] for e in (inside, ends)]
+    assert np.allclose(slopes, 8, atol=0.3)
+    second = [error(h * np.arange(60), points=3)[0] for h in steps]
+    assert np.isclose(np.polyfit(np.log(steps), np.log(second), 1)[0], 2, atol=0.1)
+
+
+def test_estimated_velocities_at_uneven_times_use_the_times():
+    random = np.random.default_rng(1)
+    t = 0.1 * np.arange(200) + random.uniform(-0.04, 0.04, 200)
+    q = np.stack([np.cos(t), np.sin(t)], axis=-1)[:, None]
+    v = np.stack([-np.sin(t), np.cos(t)], axis=-1)[:, None]
+    assert np.abs(estimate(t, q) - v).max() < 1e-7
+    assert np.abs(estimate(0.1 * np.arange(200), q) - v).max() > 1e-2
+
+
+@pytest.mark.parametrize("frames", [2, 3, 4, 8, 9])
+def test_few_frames_give_the_highest_order_they_allow(frames):
+    t = np.sort(np.random.default_rng(frames).uniform(0, 2, frames))
+    polynomial = np.polynomial.Polynomial(np.arange(1.0, frames + 1))
+    v = estimate(t, polynomial(t)[:, None, None])[:, 0, 0]
+    np.testing.assert_allclose(v, polynomial.deriv()(t), rtol=1e-6)
+
+
+def test_velocities_in_a_periodic_box_do_not_jump():
+    t = 0.1 * np.arange(50)
+    q = np.mod(np.array([[0.9, 0.1]]) + t[:, None] * np.array([[0.7, -1.3]]), 1.0)[:, None]
+    assert np.abs(estimate(t, q, np.ones(2)) - [0.7, -1.3]).max() < 1e-12
+    assert np.abs(estimate(t, q) - [0.7, -1.3]).max() > 1
+
+
+def test_a_file_without_velocities_is_marked(tmp_path):
+    t = 0.1 * np.arange(40)
+    q = np.stack([np.cos(t), np.sin(t)], axis=-1)[:, None] * np.array([[1.0], [-1.0]])
+    np.savez(tmp_path / "orbit.npz", t=t, q=q)
+    trajectory = read(tmp_path / "orbit.npz")
+    assert not trajectory.velocity_given
+    write(tmp_path / "again.npz", trajectory)
+    assert "v" not in np.load(tmp_path / "again.npz")
+    assert same(read(tmp_path / "again.npz"), trajectory)
