@@ -10,6 +10,7 @@ external storage, virtual datasets, objects and sizes that the file cannot hold 
 from collections.abc import Iterator, Mapping
 from io import BufferedIOBase
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -20,6 +21,8 @@ from gnsim.datasets.metadata import Metadata, read_metadata
 from gnsim.datasets.raw import UNITS, Raw
 from gnsim.datasets.structure import attributes_of, strings, structure
 from gnsim.state import Units
+
+Kind = TypeVar("Kind", h5py.Group, h5py.Dataset)
 
 _SPELLED = {"q": "position", "v": "velocity", "t": "time"}
 _CANONICAL = {spelled: name for name, spelled in _SPELLED.items()}
@@ -52,32 +55,25 @@ def read_hdf5(path: Path) -> Raw:
 
 def _datasets(file: h5py.File) -> dict[str, dict[str, h5py.Dataset]]:
     """The datasets of every group; ValueError where something else than plain arrays stands."""
-    groups = {key: item for key, item in _children(file) if _is(h5py.Group, item, key)}
-    return {
-        key: {
-            name: item
-            for name, item in _children(group)
-            if _is(h5py.Dataset, item, f"{key}/{name}")
-        }
-        for key, group in sorted(groups.items())
-    }
+    groups = {k: _children(g, h5py.Dataset) for k, g in sorted(_children(file, h5py.Group).items())}
+    for datasets in groups.values():
+        for name, dataset in datasets.items():
+            _refuse(dataset, name)
+    return groups
 
 
-def _children(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    for name in group:
+def _children(group: h5py.Group, kind: type[Kind]) -> dict[str, Kind]:
+    """What `group` holds, each of it a `kind` that is stored right there."""
+    children = {}
+    for name in map(str, group):
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
             raise ValueError(f"{name} is an {type(link).__name__}, which is not followed")
         item = group[name]
-        if isinstance(item, h5py.Dataset):
-            _refuse(item, name)
-        yield name, item
-
-
-def _is(kind: type, item: object, name: str) -> bool:
-    if not isinstance(item, kind):
-        raise ValueError(f"{name} is a {type(item).__name__}, wanted a {kind.__name__}")
-    return True
+        if not isinstance(item, kind):
+            raise ValueError(f"{name} is a {type(item).__name__}, wanted a {kind.__name__}")
+        children[name] = item
+    return children
 
 
 def _refuse(dataset: h5py.Dataset, name: str) -> None:

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from io import BufferedIOBase
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         return np.lib.format.read_array(stream, allow_pickle=False)
 
 
-def _refuse(stream: BufferedIOBase, member: zipfile.ZipInfo) -> None:
+def _refuse(stream: IO[bytes] | BufferedIOBase, member: zipfile.ZipInfo) -> None:
     """Raise unless the header declares plain numbers or text, as many as there are bytes."""
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:

@@ -40,9 +40,9 @@ def estimate(
 ) -> Float[np.ndarray, "time nodes dim"]:
     """dq/dt at every frame, in the units of q over those of t, from all frames or `points` of them.
 
-    The first and last four frames use one-sided stencils of the same order: on smooth data they
-    are about 70 times less accurate than centred ones, and still far better than stencils that
-    shrink. Positions in a periodic `box` are unwrapped first, so no body may cross half of the
+    The first and last four frames use one-sided stencils of the same order: they
+    are about 70 times less accurate than centred ones on smooth data, and amplify noise 40 times
+    as much. Positions in a periodic `box` are unwrapped first, so no body may cross half of the
     box between two frames. Raises ValueError on fewer than two frames.
     """
     if len(t) < 2:

@@ -156,7 +156,7 @@ def _text(name: bytes | str) -> str:
 
 def _build(settings: SolarSystemSettings) -> Dataset:
     spans = (settings.train, settings.valid, settings.test)
-    train, valid, test = (trajectory(tuple(span), settings.cadence) for span in spans)
+    train, valid, test = (trajectory((span[0], span[1]), settings.cadence) for span in spans)
     return Dataset(
         name="solar-system",
         train=train,
