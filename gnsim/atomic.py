@@ -4,6 +4,10 @@ import os
 import tempfile
 from pathlib import Path
 
+_SUFFIX = ".gnsim-part"
+#: pattern of what a killed write leaves beside its file
+LEFTOVERS = f".*{_SUFFIX}"
+
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> Path:
     """Replace `path` by `data` (text as UTF-8), whole or not at all, and return it as a `Path`.
@@ -14,7 +18,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> Path:
     """
     target = Path(path)
     content = data.encode() if isinstance(data, str) else data
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=_SUFFIX)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from gnsim.atomic import write_atomic
+from gnsim.atomic import LEFTOVERS, write_atomic
 from gnsim.errors import InputError, RunLockedError
 
 _LOCK = ".lock"
@@ -94,6 +94,8 @@ class RunFolder:
                 f"{self.path}: {holder} is writing to this folder; wait for it, name another "
                 f"folder, or delete {lock} if that process is gone"
             )
+        for leftover in self.path.rglob(LEFTOVERS):
+            leftover.unlink(missing_ok=True)
         self._owner = Owner.this_process()
         write_atomic(lock, json.dumps(asdict(self._owner)))
 

@@ -67,7 +67,7 @@ def save(
 ) -> Path:
     """Write a checkpoint, whole or not at all. `header` is what JSON can hold.
 
-    Raises NonFiniteError if a tensor is not finite: such a checkpoint would only be resumed to fail.
+    Raises NonFiniteError if a tensor is not finite: to resume from it could only fail.
     """
     return write_atomic(path, _encode(tensors, header))
 
@@ -113,8 +113,10 @@ class CheckpointFolder:
         written = write_atomic(self.path / f"step-{step:09d}.ckpt", content)
         if best:
             write_atomic(self.best, content)
-        for other in self._numbered()[_KEPT:]:
-            other.unlink()
+        kept = [path for path in self._numbered() if path <= written][:_KEPT]
+        for other in self._numbered():
+            if other not in kept:
+                other.unlink()
         return written
 
     def latest(self) -> Checkpoint | None:

@@ -1,0 +1,102 @@
+"""``gnsim data``: what there is to learn from, what is in a file, and files of simulated truth."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gnsim.commands.options import Debug, Settings
+from gnsim.errors import ExitCode, InputError
+
+app = typer.Typer(help="Data: what is built in, what is in your file, truth to try things on.")
+
+
+@app.command("list")
+def list_sources(debug: Debug = False) -> None:
+    """Name the built-in sources and their settings."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from gnsim.config import as_mapping
+    from gnsim.datasets import SOURCES
+
+    table = Table("name", "what it is", "settings and their defaults", box=None)
+    for source in SOURCES.values():
+        settings = as_mapping(source.settings())
+        written = " ".join(f"{name}={value}" for name, value in settings.items())
+        table.add_row(source.name, source.description, written)
+    Console(markup=False).print(table)
+
+
+@app.command("check")
+def check_file(
+    file: Annotated[Path, typer.Argument(help="An .npz or HDF5 file of trajectories.")],
+    debug: Debug = False,
+) -> None:
+    """Say what is in a file, what is wrong with it and how to mend it (exit 2)."""
+    from gnsim.datasets import check
+
+    report = check(file)
+    print(report)
+    if not report.ok:
+        raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+@app.command("make")
+def make(
+    name: Annotated[str, typer.Argument(help="A built-in name (see `gnsim data list`).")],
+    out: Annotated[
+        Path,
+        typer.Option(help="FILE.npz or FILE.h5; or a folder for train.h5, valid.h5 and test.h5."),
+    ],
+    settings: Settings = None,
+    debug: Debug = False,
+) -> None:
+    """Write the data of a built-in source: all parts to a folder, or what to learn from to a file.
+
+    A simulated system is written to a file whole; of the solar system it is the training span.
+    """
+    chosen = _settings(name, settings or [])
+    _require_ending(out)
+    for path in _write_file(name, chosen, out) if out.suffix else _write_folder(name, chosen, out):
+        print(path)
+
+
+def _settings(name: str, settings: list[str]) -> dict[str, Any]:
+    from gnsim.config import did_you_mean, parse_settings
+    from gnsim.datasets import SOURCES
+
+    if name not in SOURCES:
+        raise InputError(f"no built-in source is called '{name}'; {did_you_mean(name, SOURCES)}")
+    return asdict(parse_settings(SOURCES[name].settings, settings))
+
+
+def _require_ending(out: Path) -> None:
+    from gnsim.datasets.formats import WRITERS
+
+    if out.suffix and out.suffix.lower() not in WRITERS:
+        wanted = ", ".join(sorted(WRITERS))
+        raise InputError(f"--out: wanted a folder or a file ending in {wanted}, found '{out}'")
+    if out.suffix and not out.parent.is_dir():
+        raise InputError(f"--out: there is no folder '{out.parent}'; make it first")
+
+
+def _write_file(name: str, settings: dict[str, Any], out: Path) -> Iterator[Path]:
+    from gnsim.datasets import SYSTEMS, load, simulate, write
+
+    whole = simulate(name, **settings) if name in SYSTEMS else load(name, **settings).train
+    write(out, whole)
+    yield out
+
+
+def _write_folder(name: str, settings: dict[str, Any], out: Path) -> Iterator[Path]:
+    from gnsim.datasets import load, write
+    from gnsim.runs import RunFolder
+
+    dataset = load(name, **settings)
+    with RunFolder(out) as folder:
+        for part in ("train", "valid", "test"):
+            write(folder / f"{part}.h5", getattr(dataset, part))
+            yield folder / f"{part}.h5"

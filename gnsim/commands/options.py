@@ -1,0 +1,26 @@
+"""The options that commands share, so that each is spelt, checked and explained once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[
+    str, typer.Argument(help="A built-in name (see `gnsim data list`) or a file of yours.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as optimiser.lr=1e-3."),
+]
+Out = Annotated[
+    Path, typer.Option("--out", help="The folder for the results; made where there is none.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**63 - 1, help="Same seed, same bits on one machine.")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option("--time-limit", min=1.0, help="Seconds until the best so far is what counts."),
+]
+# read from the command line itself by gnsim.cli, for it must work where parsing fails as well
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
