@@ -128,6 +128,17 @@ class Trajectory(_System):
     def velocity(self) -> Float[Tensor, "time nodes dim"]:
         return self.p / self.mass[:, None]
 
+    def to(self, dtype: torch.dtype) -> "Trajectory":
+        """The same numbers in another floating-point precision."""
+        return replace(
+            self,
+            t=self.t.to(dtype),
+            q=self.q.to(dtype),
+            p=self.p.to(dtype),
+            attributes={name: value.to(dtype) for name, value in self.attributes.items()},
+            box=None if self.box is None else self.box.to(dtype),
+        )
+
     def frames(self, frames: slice) -> "Trajectory":
         """The part of the trajectory that a slice over time selects."""
         return replace(self, t=self.t[frames], q=self.q[frames], p=self.p[frames])

@@ -7,6 +7,7 @@ the potential alone.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Optional
 
 import numpy as np
 import torch
@@ -53,10 +54,11 @@ class PairPotential(nn.Module, ABC):
         return 0.5 * span * (weights * force * points).sum(-1)
 
 
-class _PairSum(MessagePassing):
+class PairSum(MessagePassing):
     """Adds up what the sources do to the targets, and its opposite on the sources.
 
-    Each pair is evaluated once; momentum is conserved to rounding by construction.
+    Each pair is evaluated once, so that equal weights conserve momentum to rounding. The weights
+    [pairs] turn a force into an acceleration where the two sides respond differently.
     """
 
     def __init__(self) -> None:
@@ -64,24 +66,37 @@ class _PairSum(MessagePassing):
 
     def forward(
         self,
-        magnitude: Float[Tensor, " pairs"],
-        direction: Float[Tensor, "pairs dim"],
+        vectors: Float[Tensor, "pairs dim"],
         state: State,
+        to_target: Float[Tensor, " pairs"] | None = None,
+        to_source: Float[Tensor, " pairs"] | None = None,
     ) -> Float[Tensor, "nodes dim"]:
+        nodes = state.num_nodes
         return self.propagate(
             state.pairs,
-            magnitude=magnitude,
-            direction=direction,
+            vectors=vectors,
+            to_target=to_target,
+            to_source=to_source,
             sources=state.pairs[0],
-            size=(state.num_nodes, state.num_nodes),
+            size=(nodes, nodes),
         )
 
-    def message(self, magnitude: Tensor, direction: Tensor) -> Tensor:
-        return magnitude[:, None] * direction
+    def message(self, vectors: Tensor) -> Tensor:
+        return vectors
 
-    def aggregate(self, inputs: Tensor, index: Tensor, sources: Tensor, dim_size: int) -> Tensor:
+    def aggregate(
+        self,
+        inputs: Tensor,
+        index: Tensor,
+        sources: Tensor,
+        to_target: Optional[Tensor],  # noqa: UP045 (PyG reads no unions with |)
+        to_source: Optional[Tensor],  # noqa: UP045
+        dim_size: int,
+    ) -> Tensor:
+        onto = inputs if to_target is None else inputs * to_target[:, None]
+        back = inputs if to_source is None else inputs * to_source[:, None]
         total = inputs.new_zeros(dim_size, inputs.shape[1])
-        return total.index_add(0, index, inputs).index_add(0, sources, inputs, alpha=-1)
+        return total.index_add(0, index, onto).index_add(0, sources, back, alpha=-1)
 
 
 class PairwiseHamiltonian(SeparableHamiltonian):
@@ -94,21 +109,25 @@ class PairwiseHamiltonian(SeparableHamiltonian):
     def __init__(self, pair: PairPotential) -> None:
         super().__init__()
         self.pair = pair
-        self.sum = _PairSum()
+        self.sum = PairSum()
 
     def force(self, state: State) -> Float[Tensor, "nodes dim"]:
-        d = displacement(state.q, state.pairs, state.box)
-        r = distance(d)
-        return self.sum(self._on_pairs(state, r, self.pair.force), d / r[:, None], state)
+        return self.sum(pair_forces(self.pair, state), state)
 
     def potential(self, state: State) -> Float[Tensor, " systems"]:
         r = distance(displacement(state.q, state.pairs, state.box))
-        energy = self._on_pairs(state, r, self.pair.energy)
+        energy = self.pair.energy(r, *attributes_of_pairs(state))
         return energy.new_zeros(state.num_systems).index_add(0, state.batch[state.pairs[1]], energy)
 
-    @staticmethod
-    def _on_pairs(state: State, r: Tensor, function) -> Tensor:
-        source, target = (
-            {k: v[nodes] for k, v in state.attributes.items()} for nodes in state.pairs
-        )
-        return function(r, source, target)
+
+def attributes_of_pairs(state: State) -> tuple[Attributes, Attributes]:
+    """The attributes of the source and of the target of each pair."""
+    source, target = ({k: v[nodes] for k, v in state.attributes.items()} for nodes in state.pairs)
+    return source, target
+
+
+def pair_forces(pair: PairPotential, state: State) -> Float[Tensor, "pairs dim"]:
+    """The force of each pair on its target; minus that acts on its source."""
+    d = displacement(state.q, state.pairs, state.box)
+    r = distance(d)
+    return (pair.force(r, *attributes_of_pairs(state)) / r)[:, None] * d

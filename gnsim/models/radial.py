@@ -1,0 +1,86 @@
+"""A learned pair potential: a small network in log r and the attributes of both bodies."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gnsim.models.pairwise import Attributes, PairPotential
+
+
+class RadialNetwork(PairPotential):
+    """``dV/dr = sinh(f(u, a_i, a_j) + f(u, a_j, a_i))`` with ``u = log(r / r_0) / s``.
+
+    The hyperbolic sine lets one smooth network span the decades of a power law and still change
+    its sign, as a spring does; the sum makes the force symmetric in the two bodies. It is a
+    gradient by construction: V is its integral over r.
+
+    `attributes` names what the file gives for each body; positive ones enter by their logarithm,
+    and all are scaled by their own spread. `fit_scales` sets the scales from training data.
+    """
+
+    def __init__(
+        self, attributes: tuple[str, ...], hidden: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.attributes = attributes
+        self.hidden = hidden
+        width = 1 + 2 * len(attributes)
+        self.linear = nn.Linear(width, 1)
+        self.body = nn.Sequential(
+            nn.Linear(width, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, 1),
+        )
+        for name, count in (("log_r", 1), *((a, 1) for a in attributes)):
+            self.register_buffer(f"shift_{name}", torch.zeros(count))
+            self.register_buffer(f"scale_{name}", torch.ones(count))
+        self._initialise(generator)
+
+    def _initialise(self, generator: torch.Generator) -> None:
+        for layer in (m for m in self.modules() if isinstance(m, nn.Linear)):
+            bound = layer.in_features**-0.5
+            with torch.no_grad():
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                layer.bias.zero_()
+
+    def fit_scales(self, r: Float[Tensor, " pairs"], values: Mapping[str, Tensor]) -> None:
+        """Centre and spread of log r and of each attribute, from training data."""
+        logs = torch.log(r)
+        self.shift_log_r.fill_(logs.mean())
+        self.scale_log_r.fill_(logs.std().clamp_min(1e-3))
+        for name in self.attributes:
+            feature = _feature(name, values[name])
+            getattr(self, f"shift_{name}").fill_(feature.mean())
+            getattr(self, f"scale_{name}").fill_(feature.std().clamp_min(1e-3))
+
+    @property
+    def reference(self) -> float:
+        """Where V is zero: the middle of the distances that were seen."""
+        return float(torch.exp(self.shift_log_r))
+
+    def force(
+        self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes
+    ) -> Float[Tensor, " pairs"]:
+        u = ((torch.log(r) - self.shift_log_r) / self.scale_log_r)[:, None]
+        if not self.attributes:
+            return torch.sinh(self._arm(u))
+        s, t = self._features(source), self._features(target)
+        return torch.sinh(self._arm(torch.cat([u, s, t], 1)) + self._arm(torch.cat([u, t, s], 1)))
+
+    def _arm(self, x: Float[Tensor, "pairs features"]) -> Float[Tensor, " pairs"]:
+        return (self.linear(x) + self.body(x)).squeeze(1)
+
+    def _features(self, values: Attributes) -> Float[Tensor, "pairs features"]:
+        columns = [
+            (_feature(n, values[n]) - getattr(self, f"shift_{n}")) / getattr(self, f"scale_{n}")
+            for n in self.attributes
+        ]
+        return torch.stack(columns, 1)
+
+
+def _feature(name: str, value: Tensor) -> Tensor:
+    return torch.log(value) if name == "mass" else value

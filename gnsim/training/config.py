@@ -1,0 +1,27 @@
+"""How a model is trained; every default in one place."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of `gnsim.training.fit`.
+
+    `window` is the number of frame intervals that the loss integrates over; `coupling` a name of
+    `gnsim.models.coupled.COUPLINGS` or ``auto``, which tries them for `pilot_steps` each;
+    `pairs_per_batch` sets how many windows make a batch, whatever the number of bodies.
+    Training ends after `steps`, or when `patience` validations in a row brought nothing better.
+    """
+
+    hidden: int = 32
+    steps: int = 2000
+    pilot_steps: int = 150
+    window: int = 1
+    integrator: str = "yoshida4"
+    substeps: int = 1
+    pairs_per_batch: int = 2000
+    learning_rate: float = 1e-2
+    validate_every: int = 100
+    patience: int = 12
+    coupling: str = "auto"
+    precision: str = "float64"

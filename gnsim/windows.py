@@ -1,0 +1,140 @@
+"""Windows: short stretches of a trajectory, and how far a dynamics ends up from them.
+
+Every comparison of a dynamics with data goes through here: the training loss, the refit of a
+law's constants and its verification. Errors are expressed as the mean acceleration that would
+have been needed, so that positions and velocities, days and years, have one scale.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gnsim.dynamics import Dynamics
+from gnsim.integrators.base import Integrator
+from gnsim.state import Trajectory
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A batch of windows as one trajectory of many systems, with the scale of each node.
+
+    `typical` is the root mean square acceleration of each body over its whole trajectory;
+    `start` and `system` say where each window was cut.
+    """
+
+    path: Trajectory
+    typical: Float[Tensor, " nodes"]
+    start: Int[Tensor, " windows"]
+    system: Int[Tensor, " windows"]
+
+
+class WindowSampler:
+    """Cuts windows of `steps` intervals out of a trajectory of equally spaced times.
+
+    Raises:
+        ValueError: fewer frames than one window, or times that are not equally spaced.
+    """
+
+    def __init__(self, trajectory: Trajectory, steps: int) -> None:
+        frames = len(trajectory)
+        if frames < steps + 1:
+            raise ValueError(
+                f"t: a window of {steps} steps needs {steps + 1} frames, found {frames}; "
+                "give longer trajectories or a shorter window"
+            )
+        self.interval = _equal_interval(trajectory.t)
+        self.trajectory = trajectory
+        self.steps = steps
+        self.systems = trajectory.num_systems
+        self.bodies = trajectory.num_nodes // self.systems
+        self.typical = typical_acceleration(trajectory)
+        self.total = (frames - steps) * self.systems
+
+    def sample(self, count: int, generator: torch.Generator) -> Windows:
+        """`count` windows, uniformly at random with replacement."""
+        return self._cut(torch.randint(0, self.total, (count,), generator=generator))
+
+    def spread(self, count: int) -> Windows:
+        """At most `count` windows, evenly spread over systems and time, not overlapping."""
+        per_system = max(1, (len(self.trajectory) - 1) // self.steps)
+        available = per_system * self.systems
+        chosen = torch.linspace(0, available - 1, min(count, available)).round().long()
+        system, slot = chosen // per_system, chosen % per_system
+        return self._cut(system * (len(self.trajectory) - self.steps) + slot * self.steps)
+
+    def _cut(self, chosen: Int[Tensor, " windows"]) -> Windows:
+        positions = len(self.trajectory) - self.steps
+        system, start = chosen // positions, chosen % positions
+        nodes = (system[:, None] * self.bodies + torch.arange(self.bodies)).reshape(-1)
+        frames = start[None, :] + torch.arange(self.steps + 1)[:, None]
+        frames = frames.repeat_interleave(self.bodies, dim=1)
+        source = self.trajectory
+        path = Trajectory(
+            t=torch.arange(self.steps + 1, dtype=source.t.dtype) * self.interval,
+            q=source.q[frames, nodes],
+            p=source.p[frames, nodes],
+            batch=torch.arange(len(chosen)).repeat_interleave(self.bodies),
+            attributes={name: value[nodes] for name, value in source.attributes.items()},
+            box=source.box,
+            units=source.units,
+            velocity_given=source.velocity_given,
+        )
+        return Windows(path, self.typical[nodes], start, system)
+
+
+def typical_acceleration(trajectory: Trajectory) -> Float[Tensor, " nodes"]:
+    """Median over time of each body's acceleration from frame to frame."""
+    velocity = trajectory.velocity
+    steps = (trajectory.t[1:] - trajectory.t[:-1])[:, None, None]
+    size = ((velocity[1:] - velocity[:-1]) / steps).square().sum(-1)
+    floor = size.mean() * 1e-24 + torch.finfo(size.dtype).tiny
+    return size.median(0).values.clamp_min(floor).sqrt()
+
+
+def predict(
+    dynamics: Dynamics, integrator: Integrator, path: Trajectory, substeps: int
+) -> tuple[Float[Tensor, "steps nodes dim"], Float[Tensor, "steps nodes dim"]]:
+    """Positions and velocities at the frames after the first, integrated from the first."""
+    state = dynamics.attach(path[0])
+    dt = float(path.t[1] - path.t[0]) / substeps
+    positions, velocities = [], []
+    for _ in range(len(path) - 1):
+        for _ in range(substeps):
+            state = integrator.step(dynamics, state, dt)
+        positions.append(state.q)
+        velocities.append(state.velocity)
+    return torch.stack(positions), torch.stack(velocities)
+
+
+def mean_acceleration_error(
+    path: Trajectory,
+    positions: Float[Tensor, "steps nodes dim"],
+    velocities: Float[Tensor, "steps nodes dim"],
+) -> Float[Tensor, "kinds steps nodes dim"]:
+    """What is missing, as a mean acceleration since the start of the window.
+
+    From positions, ``2 (q - q_predicted) / T^2`` (the nearest image in a box); from velocities,
+    where they were measured, ``(v - v_predicted) / T``.
+    """
+    elapsed = (path.t[1:] - path.t[0])[:, None, None]
+    off = path.q[1:] - positions
+    if path.box is not None:
+        off = off - path.box * torch.round(off / path.box)
+    errors = [2 * off / elapsed.square()]
+    if path.velocity_given:
+        errors.append((path.velocity[1:] - velocities) / elapsed)
+    return torch.stack(errors)
+
+
+def _equal_interval(t: Float[Tensor, " time"]) -> float:
+    steps = t[1:] - t[:-1]
+    interval = float((t[-1] - t[0]) / (len(t) - 1))
+    worst = int((steps - interval).abs().argmax())
+    if abs(float(steps[worst]) - interval) > 1e-6 * interval:
+        raise ValueError(
+            f"t[{worst + 1}]: the step is {float(steps[worst]):g}, the mean step {interval:g}; "
+            "equally spaced times are needed to train: resample the trajectory"
+        )
+    return interval
