@@ -1,4 +1,4 @@
-"""Dynamics with exact solutions, and the symplectic defect of a step: what tests measure against."""
+"""Dynamics with exact solutions, and the symplectic defect of a step: for tests."""
 
 from collections.abc import Callable
 
@@ -34,6 +34,9 @@ class HarmonicOscillator(SeparableHamiltonian):
     def potential(self, state: State) -> Float[Tensor, " systems"]:
         return total(state, 0.5 * self.stiffness * state.q.square()).sum(-1)
 
+    def force(self, state: State) -> Float[Tensor, "nodes dim"]:
+        return -self.stiffness * state.q
+
     def exact(self, state: State, t: float) -> State:
         mass = state.mass[:, None]
         omega = torch.sqrt(self.stiffness / mass)
@@ -47,6 +50,9 @@ class Pendulum(SeparableHamiltonian):
 
     def potential(self, state: State) -> Float[Tensor, " systems"]:
         return total(state, -torch.cos(state.q)).sum(-1)
+
+    def force(self, state: State) -> Float[Tensor, "nodes dim"]:
+        return -torch.sin(state.q)
 
     def exact(self, state: State, t: float) -> State:
         """From rest at the angle q, by Jacobi's elliptic functions of modulus ``sin(q / 2)``."""

@@ -48,8 +48,9 @@ class ImplicitMidpoint(Integrator):
                 break
             last = increment
         raise IntegrationError(
-            f"implicit_midpoint did not converge in {iteration + 1} iterations at dt = {float(dt):g} "
-            f"(last relative increment {increment:.1e}); use a smaller step or more substeps"
+            f"implicit_midpoint did not converge in {iteration + 1} iterations at "
+            f"dt = {float(dt):g} (last relative increment {increment:.1e}); "
+            "use a smaller step or more substeps"
         )
 
 

@@ -161,7 +161,7 @@ class Dopri5(AdaptiveRungeKutta):
 
 @final
 class Dopri8(AdaptiveRungeKutta):
-    """Order 8(7), 13 stages. P. J. Prince, J. R. Dormand (1981), doi:10.1016/0771-050X(81)90010-3."""
+    """Order 8(7). P. J. Prince, J. R. Dormand (1981), doi:10.1016/0771-050X(81)90010-3."""
 
     order = 8
     force_evaluations = 13

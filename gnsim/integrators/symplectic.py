@@ -5,6 +5,7 @@ drift q <- q + b dt p / m       `drifts`
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, cast, final
 
 from torch import Tensor
@@ -47,7 +48,7 @@ def _leapfrog_kicks(weights: tuple[float, ...]) -> tuple[float, ...]:
 def _leapfrog_drifts(weights: tuple[float, ...]) -> tuple[float, ...]:
     """Leapfrogs (drift-kick-drift) of these weights in a row, neighbouring half drifts joined."""
     ends = (0.0, *weights, 0.0)
-    return tuple((a + b) / 2 for a, b in zip(ends, ends[1:], strict=False))
+    return tuple((a + b) / 2 for a, b in pairwise(ends))
 
 
 @final

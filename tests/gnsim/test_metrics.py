@@ -1,0 +1,89 @@
+"""Metrics of rollouts whose errors are known."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gnsim.integrators import Euler, Leapfrog
+from gnsim.metrics import (
+    energy_drift,
+    relative_position_error,
+    rollout_rmse,
+    valid_prediction_time,
+)
+from gnsim.simulator import Simulator
+from gnsim.state import Trajectory
+from gnsim.testing import HarmonicOscillator, make_state
+
+
+def still(q: list, mass: list[float], frames: int = 5) -> Trajectory:
+    positions = torch.tensor(q, dtype=torch.float64).expand(frames, -1, -1).clone()
+    return Trajectory(
+        t=torch.arange(frames, dtype=torch.float64),
+        q=positions,
+        p=torch.zeros_like(positions),
+        batch=torch.zeros(len(q), dtype=torch.long),
+        attributes={"mass": torch.tensor(mass, dtype=torch.float64)},
+    )
+
+
+def test_rmse_of_a_shift() -> None:
+    true = still([[0.0, 0.0], [3.0, 4.0]], [1.0, 1.0])
+    error = rollout_rmse(replace(true, q=true.q + 2.0, p=true.p - 3.0), true)
+    assert error.q.tolist() == [2.0] * 5
+    assert error.p.tolist() == [3.0] * 5
+
+
+def test_errors_in_a_periodic_box_are_those_of_the_nearest_image() -> None:
+    true = replace(still([[0.1], [5.0]], [1.0, 1.0]), box=torch.tensor([10.0], dtype=torch.float64))
+    assert rollout_rmse(replace(true, q=true.q + 10.0), true).q.max() < 1e-12
+
+
+def test_relative_error_is_over_the_distance_from_the_heaviest() -> None:
+    true = still([[3.0, 4.0], [0.0, 0.0], [0.0, 20.0]], [1.0, 1000.0, 1.0])
+    predicted = replace(true, q=true.q + torch.tensor([0.0, 1.0]))
+    expected = [1 / 5, 1 / 5, 1 / 20]
+    assert relative_position_error(predicted, true)[0].tolist() == pytest.approx(expected)
+    about_first = relative_position_error(predicted, true, centre=0)[0].tolist()
+    assert about_first == pytest.approx([1 / 5, 1 / 5, 1 / (9 + 16**2) ** 0.5])
+
+
+def test_valid_time_ends_before_the_error_passes_and_at_nan() -> None:
+    true = still([[0.0]], [1.0], frames=100)
+    true = replace(true, q=torch.sin(true.t)[:, None, None])
+    late = true.q.clone()
+    late[40:] += 5.0
+    assert valid_prediction_time(replace(true, q=late), true).tolist() == [39.0]
+    late[20] = torch.nan
+    assert valid_prediction_time(replace(true, q=late), true).tolist() == [19.0]
+    assert valid_prediction_time(true, true).tolist() == [99.0]
+
+
+def test_energy_drift_tells_leapfrog_from_euler() -> None:
+    start, t = make_state([[1.0]], [[0.0]]), 0.02 * torch.arange(500, dtype=torch.float64)
+    system = HarmonicOscillator()
+    kept = energy_drift(system, Simulator(system, Leapfrog()).rollout(start, t))
+    lost = energy_drift(system, Simulator(system, Euler()).rollout(start, t))
+    assert float(kept.largest) < 1.1 * 0.02**2 / 4
+    assert abs(float(kept.slope)) < 1e-5
+    # Euler multiplies the energy by 1 + dt^2 in each step, a rate of dt
+    assert float(lost.slope) == pytest.approx(0.02, rel=0.1)
+
+
+def test_energy_drift_has_a_scale_where_the_energy_is_zero() -> None:
+    trajectory = still([[0.0]], [1.0])
+    drift = energy_drift(HarmonicOscillator(), trajectory)
+    assert drift.largest.tolist() == [0.0]
+    moving = replace(
+        trajectory, p=trajectory.p + torch.tensor([0, 1.0, 1.0, 1.0, 1.0])[:, None, None]
+    )
+    assert energy_drift(HarmonicOscillator(), moving).largest.tolist() == [1.0]
+
+
+def test_trajectories_that_do_not_match_are_refused() -> None:
+    true = still([[0.0]], [1.0])
+    with pytest.raises(ValueError, match="one shape"):
+        rollout_rmse(true.frames(slice(0, 3)), true)
+    with pytest.raises(ValueError, match="same times"):
+        rollout_rmse(replace(true, t=true.t + 1), true)
