@@ -1,6 +1,7 @@
 """Dynamics with exact solutions, and the symplectic defect of a step: for tests."""
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -114,7 +115,7 @@ def step_jacobian(step: Callable[[State], State], state: State) -> Float[Tensor,
         return torch.cat([after.q.reshape(-1), after.p.reshape(-1)])
 
     z = torch.cat([state.q.reshape(-1), state.p.reshape(-1)])
-    return torch.autograd.functional.jacobian(flat, z)
+    return cast(Tensor, torch.autograd.functional.jacobian(flat, z))
 
 
 def symplectic_defect(step: Callable[[State], State], state: State) -> float:

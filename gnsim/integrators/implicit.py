@@ -35,20 +35,19 @@ class ImplicitMidpoint(Integrator):
         # Derivatives converge behind values, and from an equilibrium the values converge at once.
         least = 12 if torch.is_grad_enabled() else 1
         change = (torch.zeros_like(state.q), torch.zeros_like(state.p))
-        last = math.inf
+        increment = math.inf
         for iteration in range(self.max_iterations):
             midpoint = state.moved(state.q + 0.5 * change[0], state.p + 0.5 * change[1])
             dq, dp = dynamics.vector_field(midpoint)
             new = (dt * dq, dt * dp)
-            increment = _increment(new, change, state)
+            last, increment = increment, _increment(new, change, state)
             change = new
             if iteration >= least and _settled(increment, last, state.q.dtype):
                 return state.moved(state.q + change[0], state.p + change[1])
             if not math.isfinite(increment):
                 break
-            last = increment
         raise IntegrationError(
-            f"implicit_midpoint did not converge in {iteration + 1} iterations at "
+            f"implicit_midpoint did not converge within {self.max_iterations} iterations at "
             f"dt = {float(dt):g} (last relative increment {increment:.1e}); "
             "use a smaller step or more substeps"
         )

@@ -42,7 +42,7 @@ def test_blow_up(kind) -> None:
 def test_collision_of_two_bodies_ends(kind) -> None:
     at_rest = make_state([[0.0], [1.0]], [[0.0], [0.0]], mass=[1.0, 1.0])
     with pytest.raises(IntegrationError, match=r"underflow|stiff or singular|blow-up"):
-        kind(max_num_steps=300).step(PairwiseHamiltonian(Gravity()), at_rest, 5.0)
+        kind(max_num_steps=100).step(PairwiseHamiltonian(Gravity()), at_rest, 5.0)
 
 
 @pytest.mark.parametrize("kind", ADAPTIVE)
