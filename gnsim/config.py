@@ -166,7 +166,7 @@ def _is_free(tree: DictConfig, key: str) -> bool:
 
 
 def _keys(tree: DictConfig, prefix: str = "") -> Iterator[str]:
-    for name in tree:
+    for name in map(str, tree):
         node = tree._get_node(name)
         if isinstance(node, DictConfig) and is_dataclass(OmegaConf.get_type(node)):
             yield from _keys(node, f"{prefix}{name}.")

@@ -59,7 +59,7 @@ def _restore_python(states: Mapping[str, Tensor]) -> None:
 def _numpy() -> dict[str, Tensor]:
     _, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
     return {
-        "random.numpy": torch.tensor([*words.tolist(), position], dtype=torch.int64),
+        "random.numpy": torch.tensor([*map(int, words), position], dtype=torch.int64),
         "random.numpy_gauss": torch.tensor([has_gauss, gauss], dtype=torch.float64),
     }
 
