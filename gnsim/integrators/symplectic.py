@@ -109,7 +109,7 @@ class Yoshida6(Composition):
 
 @final
 class KahanLi6(Composition):
-    """Order 6, nine leapfrogs, a far smaller error than `Yoshida6` at equal cost.
+    """Order 6, nine leapfrogs, a smaller error than `Yoshida6` at equal cost.
 
     W. Kahan, R.-C. Li (1997), doi:10.1090/S0025-5718-97-00873-9.
     """
