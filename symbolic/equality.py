@@ -55,7 +55,7 @@ def equals(
     constant, taken as positive unless `values_a`, `values_b` give it a negative value. Coefficients
     and added numbers are free as well (a sign alone is not), and so is the factor of the whole.
     Beside named constants an integer may also be part of the form, as the 2 in ``exp(-2*a*r)``:
-    both readings are tried. Numeric exponents are literal (within 1e-9 of an integer, that integer).
+    both readings are tried. Numeric exponents are literal (integers within 1e-9).
     """
     left, right = _rounded(read(a)), _rounded(read(b))
     if left == right:
@@ -77,7 +77,7 @@ def _rounded(expr: sympy.Expr) -> sympy.Expr:
     """Numeric exponents within 1e-9 of an integer become that integer."""
 
     def near(e: sympy.Expr) -> bool:
-        return e.is_Pow and e.exp.is_Float and abs(e.exp - round(e.exp)) <= _INTEGER
+        return e.is_Pow and e.exp.is_Float and bool(abs(e.exp - round(e.exp)) <= _INTEGER)
 
     return expr.replace(near, lambda e: e.base ** sympy.Integer(round(e.exp)))
 
@@ -151,7 +151,7 @@ def _reproduces(family: _Family, member_of: _Family) -> bool:
 def _target(
     family: _Family, columns: Mapping[str, np.ndarray], rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Values of a generic member that has values on enough of the samples; None if there is none."""
+    """Values of a generic member that has values on enough of the samples; None if none has."""
     needed = 3 * len(family.signs) + 10
     for _ in range(50):
         target = family.at(family.draw(rng), columns)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import sympy
+from sympy.printing.str import StrPrinter
 
 from gnsim.symbolic.parser import names_in, parse, symbol
 
@@ -44,6 +45,16 @@ def attribute_of(name: str) -> tuple[str, str] | None:
 def is_variable(name: str) -> bool:
     """Whether a name is ``r`` or an attribute ``NAME_i, NAME_j``; the others are constants."""
     return name == "r" or attribute_of(name) is not None
+
+
+class _ExactPrinter(StrPrinter):
+    def _print_Float(self, expr: sympy.Float) -> str:  # noqa: N802 (sympy's name)
+        return repr(float(expr))
+
+
+def text_of(expr: sympy.Expr) -> str:
+    """Text that `read` reads back to the same expression, floats to the last bit."""
+    return _ExactPrinter().doprint(expr)
 
 
 def names_of(expr: sympy.Expr) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 import sympy
 
 from gnsim.atomic import write_atomic
-from gnsim.symbolic.expressions import as_columns, complexity
+from gnsim.symbolic.expressions import as_columns, complexity, text_of
 from gnsim.symbolic.parser import parse
 from gnsim.symbolic.simplify import parametrise, refined, relative_loss, simplify_candidate
 
@@ -37,7 +37,7 @@ def write_front(path: Path, candidates: Iterable[Candidate]) -> Path:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for c in sorted(candidates, key=lambda c: (c.complexity, c.loss)):
-        writer.writerow([c.complexity, repr(float(c.loss)), _text(c.equation)])
+        writer.writerow([c.complexity, repr(float(c.loss)), text_of(c.equation)])
     return write_atomic(path, text.getvalue())
 
 
@@ -80,11 +80,6 @@ def _candidate(cells: Sequence[str], names: Sequence[str], engine: str) -> Candi
     if size < 0 or np.isnan(loss) or loss < 0:
         raise ValueError(f"Complexity {size}, Loss {loss}: expected numbers of at least 0")
     return Candidate(parse(cells[2], names), size, loss, engine)
-
-
-def _text(equation: sympy.Expr) -> str:
-    """An equation as text that `parse` reads back to the same value."""
-    return sympy.sstr(equation, full_prec=True) if equation.atoms(sympy.Float) else str(equation)
 
 
 def pareto_front(

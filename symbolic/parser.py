@@ -110,7 +110,8 @@ def _tree(text: str) -> ast.expr:
     strange = next((k for k, c in enumerate(text) if not 32 <= ord(c) < 127), None)
     if strange is not None:
         raise ParseError(
-            f"expression, character {strange + 1}: {text[strange]!r} is not printable ASCII; remove it"
+            f"expression, character {strange + 1}: {text[strange]!r} isn't printable ASCII; "
+            "remove it"
         )
     try:
         with warnings.catch_warnings():
@@ -206,13 +207,13 @@ class _Builder:
             return base**exponent
         return self.folded(node, self.evaluated(node, pow, float(base), float(exponent)))
 
-    def evaluated(self, node: ast.expr, function: Callable, *values: float) -> float:
+    def evaluated(self, node: ast.expr, function: Callable, *values: float) -> complex | float:
         try:
             return function(*values)
         except (ValueError, ArithmeticError):
             raise self.error(node, "has no finite real value", "check the numbers") from None
 
-    def folded(self, node: ast.expr, value: float) -> sympy.Expr:
+    def folded(self, node: ast.expr, value: complex | float | int) -> sympy.Expr:
         if isinstance(value, complex) or not abs(value) <= MAX_NUMBER:
             raise self.error(
                 node, f"is not a real number within {MAX_NUMBER:g}", "use a smaller one"
@@ -233,9 +234,8 @@ class _Builder:
         column = getattr(node, "col_offset", 0)
         doubled = self.text.replace("^", "\0\0").strip()[:column].count("\0") // 2
         lead = len(self.text) - len(self.text.lstrip())
-        return ParseError(
-            f"expression {_short(self.text)}, character {column - doubled + lead + 1}: {wrong}; {remedy}"
-        )
+        place = f"expression {_short(self.text)}, character {column - doubled + lead + 1}"
+        return ParseError(f"{place}: {wrong}; {remedy}")
 
     BUILDERS: Mapping[type, Callable] = {
         ast.Constant: number,

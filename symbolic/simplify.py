@@ -22,7 +22,7 @@ def simplify_candidate(
     Takes at most a few seconds and never makes the expression larger. With samples by name in
     `negligible`, terms below 1e-5 of the sum at every sample are dropped as rounding of the engine.
     """
-    shortest = _round_exponents(expr, 1e-6)
+    shortest = _natural(_round_exponents(expr, 1e-6))
     for step in (_folded, sympy.powdenest, sympy.factor_terms, _expanded):
         cleaned = bounded(_CLEAN_SECONDS, step, shortest)
         if cleaned is not None and complexity(cleaned) <= complexity(shortest):
@@ -35,7 +35,16 @@ def simplify_candidate(
 
 
 def _folded(expr: sympy.Expr) -> sympy.Expr:
-    return sympy.together(sympy.powsimp(inlined(expr, {})))
+    return sympy.together(sympy.powsimp(_natural(inlined(expr, {}))))
+
+
+def _natural(expr: sympy.Expr) -> sympy.Expr:
+    """Powers of a positive number as exponentials, so that ``0.6**r`` reads ``exp(-0.51*r)``."""
+
+    def numeric_base(e: sympy.Expr) -> bool:
+        return e.is_Pow and e.base.is_Number and e.base.is_positive and not e.exp.is_Number
+
+    return expr.replace(numeric_base, lambda e: sympy.exp(sympy.Float(sympy.log(e.base)) * e.exp))
 
 
 def _expanded(expr: sympy.Expr) -> sympy.Expr:
@@ -80,8 +89,9 @@ def rounded_exponents(expr: sympy.Expr, tolerance: float = 0.1) -> sympy.Expr | 
 def parametrise(expr: sympy.Expr) -> tuple[sympy.Expr, dict[str, float]]:
     """`expr` with its fitted numbers as constants ``c0, c1, ...``, and their values.
 
-    Every float becomes a constant, fitted exponents too, and so do integers other than 1 and -1
-    that stand as coefficients or terms; integer and rational exponents are part of the form.
+    Every float becomes a constant, fitted exponents too, and so does every integer that stands as a
+    term or (1 and -1 apart) a coefficient; integer and rational exponents are part of the form.
+    Each term of the whole has a coefficient, 1.0 where none is written.
     """
     taken, values = set(names_of(expr)), {}
     names = (f"c{k}" for k in range(10_000) if f"c{k}" not in taken)
@@ -99,9 +109,16 @@ def parametrise(expr: sympy.Expr) -> tuple[sympy.Expr, dict[str, float]]:
             return e
         if e.is_Pow:
             return walk(e.base) ** walk(e.exp, exponent=True)
+        if e.is_Add:
+            return sympy.Add(*(constant(p) if p.is_Number else walk(p) for p in e.args))
         return e.func(*(walk(part) for part in e.args))
 
-    return walk(inlined(_round_exponents(expr, 1e-9), {})), values
+    def scaled(term: sympy.Expr) -> sympy.Expr:
+        factor, rest = term.as_coeff_Mul()
+        return constant(factor) * walk(rest) if rest != 1 else constant(factor)
+
+    exact = inlined(_round_exponents(expr, 1e-9), {})
+    return sympy.Add(*map(scaled, sympy.Add.make_args(exact))), values
 
 
 def relative_loss(expr: sympy.Expr, samples: Mapping[str, np.ndarray], y: np.ndarray) -> float:

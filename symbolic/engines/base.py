@@ -22,7 +22,7 @@ SAMPLES, SETTINGS, FRONT = "samples.npz", "settings.json", "hall_of_fame.csv"
 
 
 class EngineError(RuntimeError):
-    """An engine that is missing, crashed or found nothing in time; one line says which and what is left."""
+    """An engine that is missing, crashed or found nothing in time; in one line."""
 
 
 class EngineWarning(UserWarning):

@@ -1,5 +1,6 @@
 """A child process with a hard time limit, one thread, a log, and no orphans."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -78,10 +79,8 @@ def _ended(process: subprocess.Popen) -> int:
     """Terminate, then kill, what is left of the child's group."""
     if process.poll() is None:
         _signal(process, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            pass
     _signal(process, signal.SIGKILL)
     return process.wait()
 

@@ -13,7 +13,7 @@ _CHECK_SECONDS = 20.0
 
 
 class PySR(Engine):
-    """Multi-population evolution in Julia. ``import pysr`` asks the network: only the child does it."""
+    """Multi-population evolution in Julia. The import asks the network: only the child does."""
 
     name = "pysr"
 
@@ -39,7 +39,7 @@ class PySR(Engine):
 
 
 def _julia_resolved() -> bool:
-    """Whether juliapkg has nothing left to download; asked in a process whose prints are dropped."""
+    """Whether juliapkg has nothing left to download; asked in a silent process."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", _RESOLVED], capture_output=True, timeout=_CHECK_SECONDS

@@ -1,0 +1,191 @@
+"""The law that a discovery ends in: a radial pair force as an expression, with its constants."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import sympy
+
+from gnsim.state import Units
+from gnsim.symbolic.equality import equals
+from gnsim.symbolic.expressions import attribute_of, evaluated, inlined, is_variable, names_of, read
+from gnsim.symbolic.parser import FUNCTIONS, IDENTIFIER, symbol
+
+if TYPE_CHECKING:
+    from gnsim.symbolic.potential import LawHamiltonian
+
+Status = Literal["verified", "candidate", "no law found"]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A fitted constant, its standard error (None where unknown) and its unit."""
+
+    value: float
+    stderr: float | None
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """An attribute of each body that was inferred together with the law, such as its mass."""
+
+    values: tuple[float, ...]
+    stderr: tuple[float, ...]
+    names: tuple[str, ...]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether held-out data bear the law out, and why."""
+
+    verified: bool
+    status: Status
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Law:
+    """A radial pair force ``F = dV/dr``, positive where it attracts.
+
+    The force on body i from body j is ``F(r, attributes_i, attributes_j) (q_j - q_i) / r``. `force`
+    is an expression (or text, which becomes one) in ``r``, in ``NAME_i, NAME_j`` for an attribute
+    NAME of both bodies, and in the names of `constants`. `hidden` holds attributes inferred with
+    the law. All in `units` of the data. Raises ValueError for a name that is neither variable nor constant.
+    """
+
+    force: sympy.Expr | str
+    constants: Mapping[str, Constant]
+    dim: int
+    units: Units = field(default_factory=Units)
+    hidden: Mapping[str, Hidden] = field(default_factory=dict)
+    complexity: int | None = None
+    loss: float | None = None
+    verdict: Verdict | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "force", read(self.force))
+        for name in self.constants:
+            if is_variable(name) or name in FUNCTIONS or not IDENTIFIER.match(name):
+                raise ValueError(
+                    f"constant {name!r}: names of constants are letters, digits and _, none of r, "
+                    "NAME_i, NAME_j or a function; rename it"
+                )
+        unknown = [n for n in names_of(self.expr) if n not in self.constants and not is_variable(n)]
+        if unknown:
+            raise ValueError(
+                f"force {self.force}: {unknown[0]!r} is neither a variable (r, NAME_i, NAME_j) nor "
+                f"one of the constants ({', '.join(self.constants) or 'none'}); give its value"
+            )
+        for name, hidden in self.hidden.items():
+            if len({len(hidden.values), len(hidden.stderr), len(hidden.names)}) != 1:
+                raise ValueError(f"hidden {name!r}: values, stderr and names differ in length")
+
+    @property
+    def expr(self) -> sympy.Expr:
+        """`force` as an expression, whether text or an expression was given."""
+        return read(self.force)
+
+    @property
+    def verified(self) -> bool:
+        """True only where held-out data bore the law out."""
+        return self.verdict is not None and self.verdict.verified
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The constants' values by name."""
+        return {name: constant.value for name, constant in self.constants.items()}
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attributes of the bodies that the force depends on."""
+        found = {attribute_of(name) for name in names_of(self.expr)}
+        return tuple(sorted({name for name, _ in found - {None}}))
+
+    def __str__(self) -> str:
+        from gnsim.symbolic.text import plain
+
+        return plain(self)
+
+    def latex(self) -> str:
+        """The law as LaTeX mathematics, without dollar signs."""
+        from gnsim.symbolic.text import latex
+
+        return latex(self)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def equals(self, other: "Law | sympy.Expr | str") -> bool:
+        """Whether `other` has the same form, whatever the constants' values (`equality.equals`)."""
+        if isinstance(other, Law):
+            return equals(self.expr, other.expr, self.values, other.values)
+        return equals(self.expr, other, self.values)
+
+    def potential_expr(self) -> sympy.Expr | None:
+        """V(r) in closed form, zero at infinity where it has a limit there; None if not found."""
+        from gnsim.symbolic.potential import potential
+
+        return potential(self.expr, self.values)
+
+    def hamiltonian(self) -> "LawHamiltonian":
+        """The law as a Hamiltonian that the `Simulator` runs.
+
+        Raises ValueError where the force changes under exchange of the two bodies: it has then no
+        potential.
+        """
+        from gnsim.symbolic.potential import LawHamiltonian
+
+        self._check_symmetric()
+        energy = self.potential_expr()
+        numbers = inlined(energy, self.values) if energy is not None else None
+        return LawHamiltonian(self, inlined(self.expr, self.values), numbers)
+
+    def _check_symmetric(self) -> None:
+        swap = {}
+        for name in self.attributes:
+            i, j = symbol(f"{name}_i"), symbol(f"{name}_j")
+            swap |= {i: j, j: i}
+        exchanged = self.expr.xreplace(swap)
+        if exchanged == self.expr:
+            return
+        rng = np.random.default_rng(0)
+        names = sorted({"r", *(f"{n}_{end}" for n in self.attributes for end in "ij")})
+        columns = {name: np.exp(rng.uniform(-1, 1, 32)) for name in names}
+        a, b = (evaluated(inlined(f, self.values), columns) for f in (self.expr, exchanged))
+        if not np.allclose(a, b, rtol=1e-9, atol=0, equal_nan=True):
+            raise ValueError(
+                f"force {self.force}: changes when the bodies i and j are exchanged, so it breaks "
+                "Newton's third law and has no Hamiltonian; make it symmetric"
+            )
+
+    def acceleration(
+        self, q: np.ndarray, v: np.ndarray | None = None, **attributes: Any
+    ) -> np.ndarray:
+        """Accelerations [bodies, dim] at positions `q` [bodies, dim], in the data's units.
+
+        `v` [bodies, dim] is checked and not used: the force does not depend on velocities.
+        `attributes` are arrays [bodies]; those left out are the law's hidden ones, and mass is one
+        where nobody gives it. Raises ValueError for other shapes, for a missing attribute, and for
+        two bodies in one place.
+        """
+        from gnsim.symbolic.motion import acceleration
+
+        return acceleration(self, q, v, attributes)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the law as JSON, whole or not at all; floats are kept to the last bit."""
+        from gnsim.symbolic.law_file import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "Law":
+        """The law that `save` wrote; a one-line ValueError for a damaged or hostile file."""
+        from gnsim.symbolic.law_file import load
+
+        return load(path)

@@ -1,0 +1,58 @@
+"""Accelerations of bodies under a law, in numpy."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gnsim.symbolic.expressions import evaluated, inlined
+
+if TYPE_CHECKING:
+    from gnsim.symbolic.law import Law
+
+
+def acceleration(
+    law: "Law", q: np.ndarray, v: np.ndarray | None, attributes: Mapping[str, Any]
+) -> np.ndarray:
+    """See `Law.acceleration`; [bodies, dim]."""
+    q = np.asarray(q, dtype=np.float64)
+    if q.ndim != 2 or q.shape[1] != law.dim:
+        raise ValueError(f"q: expected [bodies, {law.dim}], found {q.shape}")
+    if v is not None and np.shape(v) != q.shape:
+        raise ValueError(f"v: expected the shape {q.shape} of q, found {np.shape(v)}")
+    known = _attributes(law, len(q), attributes)
+    target, source = np.nonzero(~np.eye(len(q), dtype=bool))
+    d = q[source] - q[target]
+    r = np.sqrt(np.square(d).sum(1))
+    if (r == 0).any():
+        pair = int(np.argmin(r))
+        raise ValueError(
+            f"q: bodies {target[pair]} and {source[pair]} are in one place; move one of them"
+        )
+    columns = {"r": r}
+    for name in law.attributes:
+        columns |= {f"{name}_i": known[name][target], f"{name}_j": known[name][source]}
+    magnitude = evaluated(inlined(law.expr, law.values), columns)
+    total = np.zeros_like(q)
+    np.add.at(total, target, (magnitude / r)[:, None] * d)
+    return total / known["mass"][:, None]
+
+
+def _attributes(law: "Law", bodies: int, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Arrays [bodies]: what the caller gives, else what the law inferred, else a mass of one."""
+    known = {name: np.asarray(hidden.values) for name, hidden in law.hidden.items()}
+    known |= {name: np.asarray(value, dtype=np.float64) for name, value in given.items()}
+    known.setdefault("mass", np.ones(bodies))
+    missing = [name for name in law.attributes if name not in known]
+    if missing:
+        raise ValueError(
+            f"attribute {missing[0]!r}: the force {law.expr} needs it; "
+            f"pass {missing[0]}=array [{bodies}]"
+        )
+    for name, value in known.items():
+        if value.shape != (bodies,):
+            raise ValueError(
+                f"attribute {name!r}: expected one number for each of {bodies} bodies, found the "
+                f"shape {value.shape}; pass {name}=array [{bodies}]"
+            )
+    return known

@@ -1,0 +1,166 @@
+"""A law's expression as a pair potential that runs in torch: the law as a Hamiltonian."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import sympy
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
+from gnsim.state import State
+from gnsim.symbolic.expressions import attribute_of, bounded, compiled, names_of
+from gnsim.symbolic.parser import FUNCTIONS
+
+if TYPE_CHECKING:
+    from gnsim.symbolic.law import Law
+
+_SECONDS = 3.0
+_NAMES = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asinh", "sign")
+_TORCH: Mapping[str, Callable] = {
+    "Abs": torch.abs,
+    **{f: getattr(torch, f) for f in _NAMES},
+}
+_CLASSES = tuple(f for f, _ in FUNCTIONS.values() if isinstance(f, type))
+
+
+class ClosedFormPotential(PairPotential):
+    """``dV/dr`` compiled from `force`; V from `energy` where it is known, else by quadrature.
+
+    Both are expressions in r and attributes of the bodies alone: constants stand as numbers.
+    """
+
+    def __init__(self, force: sympy.Expr, energy: sympy.Expr | None) -> None:
+        super().__init__()
+        self._force = Compiled(force)
+        self._energy = Compiled(energy) if energy is not None else None
+
+    def force(
+        self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes
+    ) -> Float[Tensor, " pairs"]:
+        return self._force(r, source, target)
+
+    def energy(
+        self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes
+    ) -> Float[Tensor, " pairs"]:
+        if self._energy is None:
+            return super().energy(r, source, target)
+        return self._energy(r, source, target)
+
+
+class Compiled:
+    """An expression in torch, of r, attributes of source (j) and target (i), and constants."""
+
+    def __init__(self, expr: sympy.Expr) -> None:
+        self.names = names_of(expr)
+        self.function = compiled(expr, self.names, _TORCH)
+
+    def __call__(
+        self,
+        r: Tensor,
+        source: Attributes,
+        target: Attributes,
+        constants: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> Tensor:
+        values = [
+            constants[name] if name in constants else self._value(name, r, source, target)
+            for name in self.names
+        ]
+        return torch.as_tensor(self.function(*values), dtype=r.dtype, device=r.device).expand_as(r)
+
+    @staticmethod
+    def _value(name: str, r: Tensor, source: Attributes, target: Attributes) -> Tensor:
+        found = attribute_of(name)
+        if found is None:
+            return r
+        attribute, end = found
+        values = target if end == "i" else source
+        if attribute in values:
+            return values[attribute]
+        if attribute == "mass":
+            return torch.ones_like(r)
+        raise ValueError(
+            f"the law needs the attribute {attribute!r} of every body, and the state has "
+            f"{', '.join(values) or 'none'}; add it with state.with_attributes"
+        )
+
+
+class LawHamiltonian(PairwiseHamiltonian):
+    """The Hamiltonian of a law; `attach` gives a state the attributes found together with it."""
+
+    def __init__(self, law: "Law", force: sympy.Expr, energy: sympy.Expr | None) -> None:
+        super().__init__(ClosedFormPotential(force, energy))
+        self.law = law
+
+    def attach(self, state: State) -> State:
+        """`state` with the law's hidden attributes, by position within each system.
+
+        Raises ValueError where a system has another number of bodies than the law knows.
+        """
+        attributes = {}
+        for name, hidden in self.law.hidden.items():
+            counts = torch.bincount(state.batch).tolist()
+            wrong = [k for k, count in enumerate(counts) if count != len(hidden.values)]
+            if wrong:
+                raise ValueError(
+                    f"hidden attribute {name!r} is known for {len(hidden.values)} bodies, but "
+                    f"system {wrong[0]} has {counts[wrong[0]]}; "
+                    f"give {name!r} in the state's attributes"
+                )
+            values = torch.tensor(hidden.values, dtype=state.q.dtype, device=state.q.device)
+            attributes[name] = values.repeat(state.num_systems)
+        return state.with_attributes(attributes) if attributes else state
+
+
+def potential(force: sympy.Expr, values: Mapping[str, float]) -> sympy.Expr | None:
+    """The integral of `force` over r in closed form, zero at infinity where it has a limit there.
+
+    `values` of the constants tell their signs. None where no integral in the functions of
+    `parser.FUNCTIONS` is found in a few seconds.
+    """
+    signed = {s: _signed(s, values.get(s.name)) for s in force.free_symbols}
+    back = {dummy: s for s, dummy in signed.items()}
+    r = next((signed[s] for s in signed if s.name == "r"), None)
+    if r is None:
+        return force * sympy.Symbol("r", positive=True)
+    found = bounded(_SECONDS, _integral, force.xreplace(signed), r)
+    return found.xreplace(back) if found is not None else None
+
+
+def _signed(s: sympy.Symbol, value: float | None) -> sympy.Dummy:
+    if s.is_positive or (value is not None and value > 0):
+        return sympy.Dummy(s.name, positive=True)
+    if value is not None and value < 0:
+        return sympy.Dummy(s.name, negative=True)
+    return sympy.Dummy(s.name, real=True)
+
+
+def _integral(force: sympy.Expr, r: sympy.Symbol) -> sympy.Expr | None:
+    found = _by_terms(force, r)
+    if found is None:
+        found = sympy.integrate(force, r)
+    if found.has(sympy.Integral, sympy.I, sympy.Piecewise) or not all(
+        isinstance(f, _CLASSES) for f in found.atoms(sympy.Function)
+    ):
+        return None
+    at_infinity = sympy.limit(found, r, sympy.oo)
+    if at_infinity.is_finite and not at_infinity.has(sympy.Limit, r):
+        found = found - at_infinity
+    return found
+
+
+def _by_terms(force: sympy.Expr, r: sympy.Symbol) -> sympy.Expr | None:
+    """The integral of a sum of powers of r; None for anything else."""
+    total = sympy.Integer(0)
+    for term in sympy.Add.make_args(sympy.expand(force)):
+        factor, power = term.as_independent(r)
+        exponent = sympy.S.Zero if power == 1 else power.as_base_exp()[1]
+        if power not in (1, r**exponent) or exponent.has(r):
+            return None
+        if not exponent.is_Number:
+            return None
+        whole = sympy.log(r) if exponent == -1 else r ** (exponent + 1) / (exponent + 1)
+        total += factor * whole
+    return total

@@ -1,0 +1,71 @@
+"""A law in words for people: plain text and LaTeX."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sympy
+
+from gnsim.symbolic.expressions import attribute_of, evaluated, inlined, names_of
+
+if TYPE_CHECKING:
+    from gnsim.symbolic.law import Constant, Law
+
+_LETTERS = {"mass": "m", "charge": "q"}
+_GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "kappa", "lambda", "mu", "nu", "omega", "phi",
+    "rho", "sigma", "tau", "theta",
+}  # fmt: skip
+
+
+def plain(law: "Law") -> str:
+    """The force, its constants with errors, the hidden attributes and the verdict, line by line."""
+    lines = [f"F(r) = {sympy.sstr(law.expr)} ({_sense(law)})"]
+    lines += [f"  {name} = {_with_error(c)}" for name, c in law.constants.items()]
+    for name, hidden in law.hidden.items():
+        lines.append(f"  {name}{f' [{hidden.unit}]' if hidden.unit else ''}:")
+        for body, value, error in zip(hidden.names, hidden.values, hidden.stderr, strict=True):
+            lines.append(f"    {body}: {value:.8g} ± {error:.2g}")
+    if law.verdict is not None:
+        reasons = "; ".join(law.verdict.reasons)
+        lines.append(f"  {law.verdict.status}{': ' + reasons if reasons else ''}")
+    return "\n".join(lines)
+
+
+def _with_error(constant: "Constant") -> str:
+    error = "" if constant.stderr is None else f" ± {constant.stderr:.2g}"
+    return f"{constant.value:.8g}{error}{' ' + constant.unit if constant.unit else ''}"
+
+
+def _sense(law: "Law") -> str:
+    """Attraction or repulsion where it is one of them at every distance, for positive masses."""
+    if not set(law.attributes) <= {"mass"}:
+        return "positive: attraction"
+    columns = {"r": np.geomspace(1e-3, 1e3, 200)}
+    columns |= {name: np.ones(200) for name in names_of(law.expr) if attribute_of(name)}
+    force = evaluated(inlined(law.expr, law.values), columns)
+    force = force[np.isfinite(force)]
+    if len(force) and (force >= 0).all():
+        return "attraction"
+    return "repulsion" if len(force) and (force <= 0).all() else "positive: attraction"
+
+
+def latex(law: "Law") -> str:
+    """``F(r) = ...`` with m and q for mass and charge; every name escaped."""
+    names = {s: latex_name(s.name) for s in law.expr.free_symbols}
+    return f"F(r) = {sympy.latex(law.expr, symbol_names=names)}"
+
+
+def latex_name(name: str) -> str:
+    """A name as LaTeX: ``mass_i`` is m_i, ``c0`` is c_0, longer ones are upright and escaped."""
+    found = attribute_of(name)
+    if found:
+        stem, end = found
+        return f"{_LETTERS.get(stem) or _stem(stem)}_{{{end}}}"
+    letter, digits = name.rstrip("0123456789_"), name[len(name.rstrip("0123456789_")) :].strip("_")
+    return f"{_stem(letter)}_{{{digits}}}" if digits else _stem(name)
+
+
+def _stem(name: str) -> str:
+    if name in _GREEK:
+        return f"\\{name}"
+    return name if len(name) == 1 else "\\mathrm{" + name.replace("_", "\\_") + "}"
