@@ -116,8 +116,15 @@ def gathered(
     `samples` is [samples, variables] in the order of `names`, `y` [samples]. Candidates without a
     finite value at some sample are left out.
     """
-    judged = [judge(c, names, samples, y) for c in candidates]
+    both = (variant for c in candidates for variant in _with_and_without_offset(c))
+    judged = [judge(c, names, samples, y) for c in both]
     return pareto_front(merged(c for c in judged if np.isfinite(c.loss)))
+
+
+def _with_and_without_offset(c: Candidate) -> list[Candidate]:
+    """Engines fit an offset to every equation; noise alone makes it look useful."""
+    offset, rest = sympy.expand_mul(c.equation).as_coeff_Add()
+    return [c] if offset == 0 or rest == 0 else [c, replace(c, equation=rest)]
 
 
 def judge(c: Candidate, names: Sequence[str], samples: np.ndarray, y: np.ndarray) -> Candidate:

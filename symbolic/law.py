@@ -54,7 +54,8 @@ class Law:
     The force on body i from body j is ``F(r, attributes_i, attributes_j) (q_j - q_i) / r``. `force`
     is an expression (or text, which becomes one) in ``r``, in ``NAME_i, NAME_j`` for an attribute
     NAME of both bodies, and in the names of `constants`. `hidden` holds attributes inferred with
-    the law. All in `units` of the data. Raises ValueError for a name that is neither variable nor constant.
+    the law. All in `units` of the data. Raises ValueError for a name that is neither variable nor
+    constant.
     """
 
     force: sympy.Expr | str
@@ -103,8 +104,8 @@ class Law:
     @property
     def attributes(self) -> tuple[str, ...]:
         """Names of the attributes of the bodies that the force depends on."""
-        found = {attribute_of(name) for name in names_of(self.expr)}
-        return tuple(sorted({name for name, _ in found - {None}}))
+        found = (attribute_of(name) for name in names_of(self.expr))
+        return tuple(sorted({attribute[0] for attribute in found if attribute}))
 
     def __str__(self) -> str:
         from gnsim.symbolic.text import plain
@@ -146,7 +147,7 @@ class Law:
         return LawHamiltonian(self, inlined(self.expr, self.values), numbers)
 
     def _check_symmetric(self) -> None:
-        swap = {}
+        swap: dict[sympy.Symbol, sympy.Symbol] = {}
         for name in self.attributes:
             i, j = symbol(f"{name}_i"), symbol(f"{name}_j")
             swap |= {i: j, j: i}

@@ -154,7 +154,7 @@ class _Builder:
         return build(self, node, depth + 1)
 
     def number(self, node: ast.Constant, depth: int) -> sympy.Expr:
-        if type(node.value) not in (int, float):
+        if not isinstance(node.value, int | float) or isinstance(node.value, bool):
             raise self.error(node, f"{type(node.value).__name__} is not a number", "write a number")
         return self.folded(node, node.value)
 
@@ -175,7 +175,7 @@ class _Builder:
 
     def call(self, node: ast.Call, depth: int) -> sympy.Expr:
         name = node.func.id if isinstance(node.func, ast.Name) else None
-        if name not in FUNCTIONS:
+        if name is None or name not in FUNCTIONS:
             raise self.error(node, "unknown function", f"use one of {', '.join(FUNCTIONS)}")
         if len(node.args) != 1 or node.keywords:
             raise self.error(node, f"{name} takes one argument", f"write {name}(x)")

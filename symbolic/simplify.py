@@ -30,7 +30,8 @@ def simplify_candidate(
     if negligible is not None:
         dropped = _without_negligible(shortest, negligible)
         if dropped != shortest:
-            return simplify_candidate(dropped)
+            dropped = simplify_candidate(dropped)
+            return dropped if complexity(dropped) < complexity(shortest) else shortest
     return shortest
 
 
