@@ -31,7 +31,7 @@ def displacement(
     box: Float[Tensor, " dim"] | None = None,
 ) -> Float[Tensor, "edges dim"]:
     """From target to source, ``q_j - q_i``; to the nearest image in a periodic `box`."""
-    d = q.index_select(0, edge_index[0]) - q.index_select(0, edge_index[1])
+    d = q[edge_index[0]] - q[edge_index[1]]
     if box is not None:
         d = d - box * torch.round(d / box)
     return d
@@ -42,6 +42,7 @@ def distance(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, " edges"
 
     Two bodies in one place get the length 0 and the gradient 0; `torch.linalg.norm` has NaN there.
     """
-    squared = displacement.square().sum(-1)
+    # component by component: several times as fast as a sum over so short an axis
+    squared = sum(c.square() for c in displacement.unbind(-1))
     apart = squared > 0
     return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)

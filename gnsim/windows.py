@@ -15,6 +15,9 @@ from gnsim.dynamics import Dynamics
 from gnsim.integrators.base import Integrator
 from gnsim.state import Trajectory
 
+#: errors below this share of a body's typical acceleration count as absolute, above as relative
+_ABSOLUTE_SHARE = 0.3
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -28,6 +31,15 @@ class Windows:
     typical: Float[Tensor, " nodes"]
     start: Int[Tensor, " windows"]
     system: Int[Tensor, " windows"]
+
+    def part(self, first: int, last: int) -> "Windows":
+        """Windows `first` to before `last`."""
+        chosen = torch.arange(len(self.start))[first:last]
+        bodies = len(self.typical) // len(self.start)
+        nodes = slice(first * bodies, last * bodies)
+        return Windows(
+            self.path.systems(chosen), self.typical[nodes], self.start[chosen], self.system[chosen]
+        )
 
 
 class WindowSampler:
@@ -126,6 +138,14 @@ def mean_acceleration_error(
     if path.velocity_given:
         errors.append((path.velocity[1:] - velocities) / elapsed)
     return torch.stack(errors)
+
+
+def acceleration_scale(windows: Windows) -> Float[Tensor, "steps nodes 1"]:
+    """The size of the acceleration that a relative error is relative to."""
+    path = windows.path
+    elapsed = (path.t[1:] - path.t[0])[:, None, None]
+    measured = ((path.velocity[1:] - path.velocity[0]) / elapsed).square().sum(-1, keepdim=True)
+    return (measured + (_ABSOLUTE_SHARE * windows.typical[:, None]).square()).sqrt()
 
 
 def _equal_interval(t: Float[Tensor, " time"]) -> float:

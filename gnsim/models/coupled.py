@@ -16,12 +16,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
+from gnsim.graph import displacement, distance
 from gnsim.models.pairwise import (
     Attributes,
+    Messages,
     PairPotential,
     PairSum,
     PairwiseHamiltonian,
+    attributes_of_pairs,
     pair_forces,
+    scatter,
+    share_of_pull,
 )
 from gnsim.state import State
 
@@ -82,11 +87,29 @@ class CoupledPairs(Dynamics):
         """Acceleration of each node per unit of each coupling."""
         vectors = pair_forces(self.pair, state)
         count = self.x.numel()
-        total = vectors.new_zeros(state.num_nodes * count, state.dim)
         to_target, to_source = self._columns(state) + state.pairs.flip(0) * count
-        total = total.index_add(0, to_target, vectors).index_add(0, to_source, vectors, alpha=-1)
+        size = state.num_nodes * count
+        total = scatter(vectors, to_target, size) - scatter(vectors, to_source, size)
         per_node = total.view(state.num_nodes, count, state.dim).transpose(1, 2)
         return per_node / state.mass[:, None, None] if self.coupling.of == "nobody" else per_node
+
+    def messages(self, state: State) -> Messages:
+        """The radial force along each edge, without the hidden masses that multiply it."""
+        r = distance(displacement(state.q, state.pairs, state.box))
+        attributes = attributes_of_pairs(state)
+        force = self.pair.force(r, *attributes)
+        source, target = state.pairs
+        if self.coupling.of == "nobody":
+            per_unit = (1 / state.mass[target], 1 / state.mass[source])
+        else:
+            per_unit = self.x[self._columns(state)].unbind()
+        share = share_of_pull(force * per_unit[0], force * per_unit[1], state)
+        return Messages(r, force * self.masses()[1], *attributes, share, self.factor)
+
+    @property
+    def factor(self) -> str:
+        """What the hidden masses multiply the pair force by, as an expression."""
+        return "mass_i*mass_j" if self.coupling.of == "source" else "1"
 
     def _columns(self, state: State) -> Int[Tensor, "2 pairs"]:
         """Which coupling acts on the target and on the source of each pair."""

@@ -7,6 +7,7 @@ the potential alone.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
@@ -54,6 +55,23 @@ class PairPotential(nn.Module, ABC):
         return 0.5 * span * (weights * force * points).sum(-1)
 
 
+@dataclass(frozen=True)
+class Messages:
+    """What bodies do to each other along the edges of one state: what the symbolic stage reads.
+
+    `force` is radial, positive where it attracts. `share` is how much of all that pulls at a body
+    comes through this edge, at the end where it is more. `factor` is what multiplies the force by
+    construction and was taken out of it, as an expression: ``1`` or ``mass_i*mass_j``.
+    """
+
+    r: Float[Tensor, " pairs"]
+    force: Float[Tensor, " pairs"]
+    source: Attributes
+    target: Attributes
+    share: Float[Tensor, " pairs"]
+    factor: str = "1"
+
+
 class PairSum(MessagePassing):
     """Adds up what the sources do to the targets, and its opposite on the sources.
 
@@ -95,8 +113,13 @@ class PairSum(MessagePassing):
     ) -> Tensor:
         onto = inputs if to_target is None else inputs * to_target[:, None]
         back = inputs if to_source is None else inputs * to_source[:, None]
-        total = inputs.new_zeros(dim_size, inputs.shape[1])
-        return total.index_add(0, index, onto).index_add(0, sources, back, alpha=-1)
+        return scatter(onto, index, dim_size) - scatter(back, sources, dim_size)
+
+
+def scatter(vectors: Tensor, index: Tensor, size: int) -> Float[Tensor, "size dim"]:
+    """Sums by `index`. An expanded index takes torch's fast path, six times that of index_add."""
+    total = vectors.new_zeros(size, vectors.shape[1])
+    return total.scatter_add(0, index[:, None].expand_as(vectors), vectors)
 
 
 class PairwiseHamiltonian(SeparableHamiltonian):
@@ -114,10 +137,31 @@ class PairwiseHamiltonian(SeparableHamiltonian):
     def force(self, state: State) -> Float[Tensor, "nodes dim"]:
         return self.sum(pair_forces(self.pair, state), state)
 
+    def messages(self, state: State) -> Messages:
+        """The radial force along each edge, with the attributes of its ends."""
+        state = self.attach(state)
+        r = distance(displacement(state.q, state.pairs, state.box))
+        attributes = attributes_of_pairs(state)
+        force = self.pair.force(r, *attributes)
+        source, target = state.pairs
+        share = share_of_pull(force / state.mass[target], force / state.mass[source], state)
+        return Messages(r, force, *attributes, share)
+
     def potential(self, state: State) -> Float[Tensor, " systems"]:
         r = distance(displacement(state.q, state.pairs, state.box))
         energy = self.pair.energy(r, *attributes_of_pairs(state))
         return energy.new_zeros(state.num_systems).index_add(0, state.batch[state.pairs[1]], energy)
+
+
+def share_of_pull(
+    on_target: Float[Tensor, " pairs"], on_source: Float[Tensor, " pairs"], state: State
+) -> Float[Tensor, " pairs"]:
+    """See `Messages.share`, from the accelerations that each edge causes at its two ends."""
+    source, target = state.pairs
+    total = on_target.new_zeros(state.num_nodes)
+    total = total.index_add(0, target, on_target.abs()).index_add(0, source, on_source.abs())
+    total = total.clamp_min(torch.finfo(total.dtype).tiny)
+    return torch.maximum(on_target.abs() / total[target], on_source.abs() / total[source])
 
 
 def attributes_of_pairs(state: State) -> tuple[Attributes, Attributes]:

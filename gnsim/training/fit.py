@@ -5,6 +5,7 @@ same steps as one that was not.
 """
 
 import itertools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,9 +165,11 @@ def fit(
     folder: Path | None = None,
     data_hash: str = "",
     progress: Progress | None = None,
+    deadline: float | None = None,
 ) -> Fitted:
     """Trains on `train`, keeping the weights that predict `valid` best.
 
+    After `deadline`, a value of `time.monotonic`, no further step is taken.
     With a `folder`, checkpoints and ``training.csv`` go there, and what stands there is resumed.
 
     Raises:
@@ -198,6 +201,8 @@ def fit(
         kept = _model_part(load(checkpoints.best).tensors)
     with Interruption() as interruption:
         while run.step < config.steps and stale < config.patience:
+            if deadline is not None and time.monotonic() > deadline and run.step > 0:
+                break
             loss = run.advance(config.steps)
             due = run.step % config.validate_every == 0 or run.step == config.steps
             if not due and interruption.signal is None:

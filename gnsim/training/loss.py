@@ -7,10 +7,8 @@ from torch import Tensor, nn
 from gnsim.integrators.base import Integrator
 from gnsim.models.coupled import CoupledPairs
 from gnsim.state import Trajectory
-from gnsim.windows import Windows, mean_acceleration_error, predict
+from gnsim.windows import Windows, acceleration_scale, mean_acceleration_error, predict
 
-#: errors below this share of a body's typical acceleration count as absolute, above as relative
-_ABSOLUTE_SHARE = 0.3
 #: errors this many times the median have half the pull of a squared error
 _OUTLIER = 3.0
 _RIDGE = 1e-12
@@ -72,14 +70,6 @@ class ProjectedLoss(nn.Module):
         if path.velocity_given:
             kinds.append(gain / elapsed)
         return torch.stack(kinds)
-
-
-def acceleration_scale(windows: Windows) -> Float[Tensor, "steps nodes 1"]:
-    """The size of the acceleration that a relative error is relative to."""
-    path = windows.path
-    elapsed = (path.t[1:] - path.t[0])[:, None, None]
-    measured = ((path.velocity[1:] - path.velocity[0]) / elapsed).square().sum(-1, keepdim=True)
-    return (measured + (_ABSOLUTE_SHARE * windows.typical[:, None]).square()).sqrt()
 
 
 def _sizes(errors: Tensor) -> Tensor:

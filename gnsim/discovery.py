@@ -1,0 +1,379 @@
+"""The whole chain: trajectories, network, messages, candidates, law, verdict, rollouts.
+
+Each stage is a function that takes what the one before it made, so that the commands `train`,
+`distill` and `discover` run the same code.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from gnsim.datasets import Dataset
+from gnsim.dynamics import Dynamics
+from gnsim.errors import InputError
+from gnsim.integrators import INTEGRATORS, Integrator
+from gnsim.config import did_you_mean
+from gnsim.metrics import energy_drift, relative_position_error
+from gnsim.models.coupled import CoupledPairs
+from gnsim.simulator import DivergedError, Simulator
+from gnsim.state import Trajectory
+from gnsim.symbolic.assemble import parts_of
+from gnsim.symbolic.engines import ENGINES, EngineError, engine
+from gnsim.symbolic.front import Candidate, gathered, write_front
+from gnsim.symbolic.law import Law
+from gnsim.symbolic.messages import MessageTable, sample_messages
+from gnsim.symbolic.refit import Fit, Problem, refit
+from gnsim.symbolic.select import Selection, select
+from gnsim.symbolic.verify import verify
+from gnsim.training.config import TrainingConfig
+from gnsim.training.fit import Fitted, fit
+from gnsim.windows import WindowSampler
+
+
+@dataclass(frozen=True)
+class SymbolicConfig:
+    """Settings of the search for the law.
+
+    `engine` is a name of `gnsim.symbolic.ENGINES`, or ``auto``: Operon, and PySR where it can run.
+    Each of `runs` searches, with seeds of their own, has `time_limit` seconds and sees `samples`
+    messages. Constants are fitted on `windows` windows of `window` steps, candidates compared on
+    `selection_windows` of them.
+    """
+
+    engine: str = "auto"
+    runs: int = 2
+    time_limit: float = 40.0
+    samples: int = 2000
+    window: int = 8
+    windows: int = 1500
+    selection_windows: int = 200
+    integrator: str = "kahan_li6"
+    substeps: int = 1
+
+
+@dataclass(frozen=True)
+class RolloutConfig:
+    """How network and law are rolled out over the held-out trajectory."""
+
+    integrator: str = "kahan_li6"
+    substeps: int = 1
+
+
+@dataclass(frozen=True)
+class DiscoveryConfig:
+    """All settings of `discover`."""
+
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    symbolic: SymbolicConfig = field(default_factory=SymbolicConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A rollout beside the truth: how far off it is, and how well it keeps its own energy.
+
+    `position_error` [time, nodes] is relative to the distance from the heaviest body (from the
+    centre of each system where bodies are alike); `diverged` says why it ended early.
+    """
+
+    trajectory: Trajectory
+    position_error: torch.Tensor
+    energy_error: float
+    energy_slope: float
+    diverged: str = ""
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Everything that a run found; what the report shows and the run folder keeps."""
+
+    dataset: Dataset
+    seed: int
+    config: DiscoveryConfig
+    fitted: Fitted
+    messages: MessageTable
+    front: tuple[Candidate, ...]
+    selection: Selection
+    law: Law
+    errors: Mapping[str, float]
+    rollouts: Mapping[str, Rollout]
+    seconds: Mapping[str, float]
+
+    @property
+    def model(self) -> CoupledPairs:
+        return self.fitted.model
+
+
+#: Told what is being done, how much of it is done, of how much, and a remark.
+Progress = Callable[[str, int, int, str], None]
+
+
+def discover(
+    dataset: Dataset,
+    config: DiscoveryConfig | None = None,
+    *,
+    seed: int = 0,
+    folder: Path | None = None,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Discovery:
+    """Learns the interaction in `dataset`, distils it into a law, and checks the law.
+
+    With a `folder`, training is resumed from it and engines leave their files there.
+
+    Raises:
+        InputError: settings that do not exist or do not fit the data.
+        EngineError: no engine of symbolic regression gave any candidate.
+    """
+    config = config or DiscoveryConfig()
+    check_settings(config)
+    tell = progress or (lambda phase, done, total, remark: None)
+    deadline = None if time_limit is None else time.monotonic() + time_limit
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "training"):
+        fitted = train(dataset, config, seed, folder, _share(deadline, 0.5), tell)
+    with _timed(seconds, "search"):
+        messages, front = search(fitted.model, dataset, config, seed, folder, deadline, tell)
+    with _timed(seconds, "selection"):
+        selection = choose(fitted.model, front, dataset, config, tell)
+    with _timed(seconds, "refit and verdict"):
+        law, errors = settle(fitted.model, selection, dataset, config, tell)
+    with _timed(seconds, "rollouts"):
+        rollouts = roll_out(fitted.model, law, dataset.test, config, tell)
+    return Discovery(
+        dataset, seed, config, fitted, messages, front, selection, law, errors, rollouts, seconds
+    )
+
+
+def train(
+    dataset: Dataset,
+    config: DiscoveryConfig,
+    seed: int,
+    folder: Path | None,
+    deadline: float | None,
+    tell: Progress,
+) -> Fitted:
+    """The network and its hidden couplings, from the training and validation trajectories."""
+
+    def relay(phase: str, step: int, total: int, error: float) -> None:
+        tell(phase, step, total, f"validation error {error:.2g}" if error < 1e9 else "")
+
+    return fit(
+        dataset.train,
+        dataset.valid,
+        config.training,
+        seed,
+        folder,
+        dataset.content_hash,
+        relay,
+        deadline,
+    )
+
+
+def search(
+    model: CoupledPairs,
+    dataset: Dataset,
+    config: DiscoveryConfig,
+    seed: int,
+    folder: Path | None,
+    deadline: float | None,
+    tell: Progress,
+) -> tuple[MessageTable, tuple[Candidate, ...]]:
+    """The network's messages, and the front of all engines and runs on them."""
+    settings = config.symbolic
+    sampler = WindowSampler(dataset.train, 1)
+    table = sample_messages(model, sampler, settings.samples, seed)
+    jobs = [(name, run) for run in range(settings.runs) for name in engines(settings.engine)]
+    limit = settings.time_limit
+    if deadline is not None:
+        limit = max(5.0, min(limit, 0.5 * (deadline - time.monotonic())))
+    tell("searching for equations", 0, len(jobs), f"{limit:.0f} s at most")
+    found: list[Candidate] = []
+    failures: list[str] = []
+    with TemporaryDirectory() as temporary, ThreadPoolExecutor(2) as pool:
+        base = Path(temporary) if folder is None else folder / "engines"
+
+        def run_one(job: tuple[str, int]) -> list[Candidate] | str:
+            name, run = job
+            try:
+                return engine(name).search(
+                    table.X,
+                    table.y,
+                    table.names,
+                    seed=seed * settings.runs + run,
+                    time_limit=limit,
+                    out_dir=base / f"{name}-{run}",
+                )
+            except EngineError as error:
+                return str(error)
+
+        for done, result in enumerate(pool.map(run_one, jobs)):
+            failures += [result] if isinstance(result, str) else []
+            found += [] if isinstance(result, str) else result
+            tell("searching for equations", done + 1, len(jobs), f"{len(found)} candidates")
+    if not found:
+        raise EngineError("; ".join(failures))
+    for failure in failures:
+        warnings.warn(failure, stacklevel=2)
+    front = tuple(gathered(found, table.names, table.X, table.y))
+    if folder is not None:
+        write_front(folder / "hall_of_fame.csv", front)
+    return table, front
+
+
+def choose(
+    model: CoupledPairs,
+    front: tuple[Candidate, ...],
+    dataset: Dataset,
+    config: DiscoveryConfig,
+    tell: Progress,
+) -> Selection:
+    """The candidate that held-out trajectories bear out."""
+    count = config.symbolic.selection_windows
+    with torch.no_grad():
+        couplings = (model.x / model.masses()[1]).double()
+    return select(
+        front,
+        model.coupling.name,
+        problem(dataset.train, config, count),
+        problem(dataset.valid, config, count),
+        couplings,
+        lambda done, total: tell("refitting candidates", done, total, ""),
+    )
+
+
+def settle(
+    model: CoupledPairs,
+    selection: Selection,
+    dataset: Dataset,
+    config: DiscoveryConfig,
+    tell: Progress,
+) -> tuple[Law, dict[str, float]]:
+    """The chosen form fitted to all windows, with its errors, as a `Law` with its verdict."""
+    tell("fitting constants", 0, 2, "")
+    chosen = selection.chosen
+    everything = problem(dataset.train, config, config.symbolic.windows)
+    fit = _refit(chosen.fit, everything)
+    tell("fitting constants", 1, 2, "")
+    train, test = dataset.train, dataset.test
+    parts = parts_of(fit, body_names(train), train.units)
+    verdict, errors = verify(
+        fit.dynamics(),
+        model.double(),
+        parts.constants,
+        everything,
+        problem(test, config, config.symbolic.windows),
+    )
+    law = Law(
+        parts.force,
+        parts.constants,
+        train.dim,
+        train.units,
+        parts.hidden,
+        complexity=chosen.complexity,
+        loss=errors["law"],
+        verdict=verdict,
+        metadata={**parts.metadata, "coupling": fit.coupling, "data": dataset.name},
+    )
+    tell("fitting constants", 2, 2, "")
+    return law, errors
+
+
+def roll_out(
+    model: CoupledPairs, law: Law, truth: Trajectory, config: DiscoveryConfig, tell: Progress
+) -> dict[str, Rollout]:
+    """Network and law, each from the first held-out state over the held-out times."""
+    told = {"law": law.hamiltonian(), "network": model.double().hamiltonian()}
+    return {
+        name: roll_out_one(dynamics, truth, config.rollout, f"rolling out the {name}", tell)
+        for name, dynamics in told.items()
+    }
+
+
+def roll_out_one(
+    hamiltonian: Dynamics, truth: Trajectory, config: RolloutConfig, phase: str, tell: Progress
+) -> Rollout:
+    """One rollout along `truth`, measured."""
+    simulator = Simulator(hamiltonian, _integrator(config.integrator), config.substeps)
+    diverged = ""
+    try:
+        path = simulator.rollout(
+            truth[0],
+            truth.t,
+            names=truth.names,
+            progress=lambda done, total: tell(phase, done, total, ""),
+        )
+    except DivergedError as error:
+        path, diverged = error.trajectory, str(error)
+    with torch.no_grad():
+        largest, slope = energy_drift(hamiltonian, path)
+    error = relative_position_error(path, truth.frames(slice(len(path))))
+    return Rollout(path, error, float(largest.max()), float(slope.abs().max()), diverged)
+
+
+def problem(trajectory: Trajectory, config: DiscoveryConfig, windows: int) -> Problem:
+    """Windows of a trajectory as the refit and the verdict see them."""
+    settings = config.symbolic
+    steps = min(settings.window, len(trajectory) - 1)
+    integrator = _integrator(settings.integrator)
+    return Problem.of(trajectory, steps, windows, integrator, settings.substeps)
+
+
+def body_names(trajectory: Trajectory) -> tuple[str, ...]:
+    """Names of the bodies of one system."""
+    count = trajectory.num_nodes // trajectory.num_systems
+    return trajectory.names[:count] or tuple(f"body {k}" for k in range(count))
+
+
+def engines(name: str) -> tuple[str, ...]:
+    """The engines behind the setting `engine`."""
+    if name != "auto":
+        return (name,)
+    return tuple(e for e in ENGINES if e == "operon" or engine(e).available().ok)
+
+
+def check_settings(config: DiscoveryConfig) -> None:
+    """Refuses unknown engines and integrators before anything long begins."""
+    known = ("auto", *ENGINES)
+    name = config.symbolic.engine
+    if name not in known:
+        raise InputError(f"symbolic.engine: '{name}' is unknown; {did_you_mean(name, known)}")
+    for chosen in engines(name):
+        there = engine(chosen).available()
+        if not there.ok:
+            raise InputError(f"symbolic.engine: {chosen}: {there.reason}; {there.remedy}")
+    for part in (config.symbolic, config.rollout):
+        _integrator(part.integrator)
+
+
+def _refit(fit: Fit, everything: Problem) -> Fit:
+    """The same form from where it stands, on more data."""
+    count = len(fit.form.constants)
+    form = fit.form.at(dict(zip(fit.form.constants, fit.parameters.tolist(), strict=False)))
+    return refit(form, fit.coupling, everything, fit.parameters[count:])
+
+
+def _integrator(name: str) -> Integrator:
+    if name not in INTEGRATORS:
+        raise InputError(f"integrator: '{name}' is unknown; {did_you_mean(name, INTEGRATORS)}")
+    return INTEGRATORS[name]()
+
+
+def _share(deadline: float | None, share: float) -> float | None:
+    now = time.monotonic()
+    return None if deadline is None else now + share * (deadline - now)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    begun = time.monotonic()
+    yield
+    seconds[phase] = time.monotonic() - begun

@@ -1,0 +1,1 @@
+"""Dynamics with weights, and the pair potentials that they share with true systems and laws."""

@@ -1,0 +1,261 @@
+"""Refit: the constants of a form, and the hidden couplings, on the trajectories themselves.
+
+Levenberg-Marquardt in float64 on the errors of the windows, through the integrator. Errors are
+relative to each body's acceleration, as in training.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.dynamics import Dynamics
+from gnsim.integrators.base import Integrator
+from gnsim.models.coupled import CoupledPairs
+from gnsim.state import Trajectory
+from gnsim.symbolic.forms import Form, FormPotential
+from gnsim.windows import (
+    Windows,
+    WindowSampler,
+    acceleration_scale,
+    mean_acceleration_error,
+    predict,
+)
+
+_PAIRS_AT_ONCE = 60_000
+_ROUNDS = 25
+#: a step that lowers the cost by this share was worth its Jacobian
+_GOOD_STEP = 0.05
+_LARGEST_DAMPING = 1e6
+_QUOTIENT_STEP = 1e-6
+#: errors above this many times the median, and above this share of the acceleration, are outliers
+_OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
+_TIME_BLOCKS = 25
+#: fewer independent systems than this say too little about their scatter
+_ENOUGH_SYSTEMS = 8
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a form is fitted to: windows of one trajectory and how they are integrated."""
+
+    windows: Windows
+    bodies: int
+    integrator: Integrator
+    substeps: int
+
+    @classmethod
+    def of(
+        cls, trajectory: Trajectory, steps: int, count: int, integrator: Integrator, substeps: int
+    ) -> "Problem":
+        """`count` windows of so many steps, spread over the trajectory."""
+        sampler = WindowSampler(trajectory.to(torch.float64), steps)
+        return cls(sampler.spread(count), sampler.bodies, integrator, substeps)
+
+    def chunks(self) -> Iterator[Windows]:
+        """The windows in parts that fit in memory."""
+        pairs = self.bodies * (self.bodies - 1) // 2
+        size = max(1, _PAIRS_AT_ONCE // pairs)
+        return (self.windows.part(k, k + size) for k in range(0, len(self.windows.start), size))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted form. `parameters` holds the constants, then the couplings x of the strength.
+
+    `replicates` are the parameters with one group of the data left out at a time, one tensor
+    [groups, parameters] for each way to group them (by system; or by time and by body).
+    """
+
+    form: Form
+    coupling: str
+    bodies: int
+    parameters: Float[Tensor, " parameters"]
+    replicates: tuple[Float[Tensor, "groups parameters"], ...]
+
+    def dynamics(self) -> CoupledPairs:
+        """The fitted form as a dynamics in positions and velocities."""
+        model = _model(self.form, self.coupling, self.bodies)
+        _assign(model, self.parameters)
+        return model
+
+    def estimate(
+        self, function: Callable[[Tensor], Tensor], groupings: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
+        """Value and standard error of a function of the parameters, by the jackknife.
+
+        B. Efron, C. Stein (1981), doi:10.1214/aos/1176345462. The ways of grouping add up;
+        `groupings` takes some of them only.
+        """
+        variance = torch.zeros_like(function(self.parameters))
+        for replicates in self.replicates[groupings]:
+            values = torch.stack([function(replicate) for replicate in replicates])
+            groups = len(values)
+            spread = (values - values.mean(0)).square().sum(0)
+            variance = variance + (groups - 1) / groups * spread
+        return function(self.parameters), variance.sqrt()
+
+
+class RefitError(ValueError):
+    """A form that cannot be fitted: its motion is not finite on the data."""
+
+
+def refit(form: Form, coupling: str, problem: Problem, start: Tensor | None = None) -> Fit:
+    """The constants and couplings that predict the ends of the windows best.
+
+    Levenberg-Marquardt with Cauchy weights. Motion is nearly linear in the parameters, so a
+    Jacobian is kept for as long as its steps do. `start` holds couplings to start from; without
+    it, all are the form's strength.
+
+    Raises:
+        RefitError: the errors are not finite at the start.
+    """
+    model = _model(form, coupling, problem.bodies)
+    x = torch.full_like(model.x, form.strength) if start is None else start.to(torch.float64)
+    theta = torch.cat([torch.tensor([*form.constants.values()], dtype=torch.float64), x])
+    errors = _errors(model, theta, problem)
+    here = _Normal(errors, _jacobian(model, theta, problem, errors))
+    if not bool(torch.isfinite(here.cost)):
+        raise RefitError(f"{form.expression}: the motion it predicts is not finite on the data")
+    damping, fresh = 0.0, True
+    for _ in range(_ROUNDS):
+        step = here.step(damping)
+        there = _Normal(_errors(model, theta + step, problem), here.jacobian)
+        gain = 1 - float(there.cost / here.cost)
+        if gain > 0:
+            theta, here, damping = theta + step, there, 0.1 * damping if damping > 1e-9 else 0.0
+        if gain > _GOOD_STEP:
+            fresh = False
+        elif not fresh:
+            here, fresh = _Normal(here.errors, _jacobian(model, theta, problem, here.errors)), True
+        elif 0 <= gain < _GOOD_STEP and damping == 0.0:
+            break
+        elif gain <= 0 or not gain == gain:
+            damping = max(10 * damping, 1e-6)
+            if damping > _LARGEST_DAMPING:
+                break
+        else:
+            here = _Normal(here.errors, _jacobian(model, theta, problem, here.errors))
+    groupings = _groupings(problem)
+    return Fit(form, coupling, problem.bodies, theta, here.left_out(theta, groupings))
+
+
+class _Normal:
+    """Weighted normal equations at one point."""
+
+    def __init__(
+        self, errors: Float[Tensor, "nodes kinds dim"], jacobian: Float[Tensor, "nodes kinds dim p"]
+    ) -> None:
+        size = errors.square().sum(-1)
+        width = (_OUTLIER**2 * size.median()).clamp_min(_LEAST_OUTLIER**2)
+        self.errors, self.jacobian = errors, jacobian
+        self.weight = 1 / (1 + size / width)
+        self.cost = (width * torch.log1p(size / width)).mean()
+
+    def step(self, damping: float) -> Float[Tensor, " p"]:
+        grams, gradients = self._by_node()
+        return _solve(grams.sum(0), gradients.sum(0), damping)
+
+    def left_out(
+        self, theta: Float[Tensor, " p"], groupings: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "groups p"], ...]:
+        """The parameters without each group of nodes in turn, to first order."""
+        grams, gradients = self._by_node()
+        gram, gradient = grams.sum(0), gradients.sum(0)
+        return tuple(
+            torch.stack(
+                [
+                    theta + _solve(gram - g, gradient - b, 0.0)
+                    for g, b in zip(*_summed(grams, gradients, index), strict=True)
+                ]
+            )
+            for index in groupings
+        )
+
+    def _by_node(self) -> tuple[Float[Tensor, "nodes p p"], Float[Tensor, "nodes p"]]:
+        rows = (self.jacobian * self.weight[..., None, None]).flatten(1, 2)
+        plain = self.jacobian.flatten(1, 2)
+        grams = torch.einsum("nap,naq->npq", rows, plain)
+        return grams, torch.einsum("nap,na->np", rows, self.errors.flatten(1))
+
+
+def _solve(gram: Tensor, gradient: Tensor, damping: float) -> Float[Tensor, " p"]:
+    """Damped normal equations with a unit diagonal; the shortest solution where singular."""
+    size = gram.diagonal().clamp_min(torch.finfo(gram.dtype).tiny).sqrt()
+    scaled = gram / size / size[:, None] + damping * torch.eye(len(size), dtype=gram.dtype)
+    solution = torch.linalg.lstsq(scaled, (gradient / size)[:, None], driver="gelsd").solution
+    return solution[:, 0] / size
+
+
+def _summed(grams: Tensor, gradients: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    groups = int(index.max()) + 1
+    shape = grams.shape[1:]
+    return (
+        grams.new_zeros(groups, *shape).index_add(0, index, grams),
+        gradients.new_zeros(groups, shape[0]).index_add(0, index, gradients),
+    )
+
+
+def _groupings(problem: Problem) -> tuple[Tensor, ...]:
+    """Group numbers of the nodes: by system where there are many, else by time and by body."""
+    windows = problem.windows
+    systems, system = windows.system.unique(return_inverse=True)
+    if len(systems) >= _ENOUGH_SYSTEMS:
+        return (system.repeat_interleave(problem.bodies),)
+    blocks = min(_TIME_BLOCKS, len(windows.start))
+    order = windows.start.argsort(stable=True)
+    block = torch.empty_like(order)
+    block[order] = torch.arange(len(order)) * blocks // len(order)
+    body = torch.arange(problem.bodies).repeat(len(windows.start))
+    return (block.repeat_interleave(problem.bodies), body)
+
+
+def _errors(
+    model: CoupledPairs, theta: Tensor, problem: Problem
+) -> Float[Tensor, "nodes kinds dim"]:
+    _assign(model, theta)
+    with torch.no_grad():
+        return torch.cat([final_error(model, problem, part) for part in problem.chunks()])
+
+
+def _jacobian(
+    model: CoupledPairs, theta: Tensor, problem: Problem, errors: Tensor
+) -> Float[Tensor, "nodes kinds dim p"]:
+    """What `errors`, those at `theta`, fall by per unit of each parameter.
+
+    By difference quotients: motion is close to linear in the parameters, and a quotient costs a
+    quarter of a forward-mode derivative here. Steps are set by the largest coupling, for a small
+    one moves nothing by a millionth of itself.
+    """
+    couplings = theta[-model.x.numel() :].abs().max()
+    sizes = torch.where(
+        torch.arange(len(theta)) < len(model.pair.constants), theta.abs(), couplings
+    )
+    columns = []
+    for k, size in enumerate(_QUOTIENT_STEP * sizes.clamp_min(_QUOTIENT_STEP)):
+        moved = theta.clone()
+        moved[k] += size
+        columns.append((errors - _errors(model, moved, problem)) / (moved[k] - theta[k]))
+    return torch.stack(columns, -1)
+
+
+def final_error(
+    model: Dynamics, problem: Problem, windows: Windows
+) -> Float[Tensor, "nodes kinds dim"]:
+    """Errors at the ends of the windows over the size of the acceleration."""
+    predicted = predict(model, problem.integrator, windows.path, problem.substeps)
+    errors = mean_acceleration_error(windows.path, *predicted) / acceleration_scale(windows)
+    return errors[:, -1].movedim(0, 1)
+
+
+def _model(form: Form, coupling: str, bodies: int) -> CoupledPairs:
+    return CoupledPairs(FormPotential(form), coupling, bodies).to(torch.float64)
+
+
+def _assign(model: CoupledPairs, parameters: Tensor) -> None:
+    names = list(model.pair.constants)
+    for name, value in zip(names, parameters, strict=False):
+        model.pair.constants[name] = value
+    model.x = parameters[len(names) :]

@@ -1,0 +1,140 @@
+"""Which candidate is the law: each is refitted on trajectories and compared on held-out ones."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sympy
+import torch
+from torch import Tensor
+
+from gnsim.dynamics import Dynamics
+from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.front import Candidate
+from gnsim.symbolic.refit import Fit, Problem, RefitError, final_error, refit
+from gnsim.symbolic.simplify import rounded_exponents
+
+#: relative errors below this are the integrator's; forms are not told apart by them
+NUMERICAL = 1e-6
+#: how much better, and by how many standard errors, a larger form must be to replace a smaller one
+_MARGIN, _SIGNIFICANT = 0.05, 5.0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate as refitted: its size, and its mean held-out error (geometric, relative)."""
+
+    fit: Fit
+    complexity: int
+    error: float
+    loss: float
+    engine: str
+    sizes: Tensor
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen candidate among all that were refitted, and the reasons in words."""
+
+    chosen: Scored
+    scored: tuple[Scored, ...]
+    reasons: tuple[str, ...]
+
+
+def select(
+    candidates: Sequence[Candidate],
+    coupling: str,
+    train: Problem,
+    held_out: Problem,
+    couplings: Tensor,
+    progress: Callable[[int, int], None] | None = None,
+) -> Selection:
+    """Refits each candidate, and its variant with rounded exponents, on `train`; chooses on `held_out`.
+
+    From the simplest up, a candidate replaces the one before it only where its held-out errors are
+    smaller by a margin and beyond chance: neither the smallest loss nor an engine's own "best"
+    decides. `couplings` are the network's, to start from.
+
+    Raises:
+        RefitError: no candidate's motion is finite on the data.
+    """
+    expressions = _with_variants(candidates)
+    scored, failures = [], []
+    for done, (expression, candidate) in enumerate(expressions):
+        try:
+            scored.append(_score(expression, candidate, coupling, train, held_out, couplings))
+        except RefitError as error:
+            failures.append(str(error))
+        if progress:
+            progress(done + 1, len(expressions))
+    if not scored:
+        raise RefitError(failures[0] if failures else "no candidate equation to refit")
+    scored.sort(key=lambda s: (s.complexity, s.error))
+    chosen, reasons = scored[0], []
+    for rival in scored[1:]:
+        gain, error = _advantage(chosen, rival, held_out)
+        if gain > max(_MARGIN, _SIGNIFICANT * error):
+            reasons.append(
+                f"{_text(rival)} replaces {_text(chosen)}: held-out error "
+                f"{rival.error:.2g} instead of {chosen.error:.2g}"
+            )
+            chosen = rival
+    reasons += [
+        f"{_text(rival)} was rejected: its held-out error {rival.error:.2g} is not "
+        f"{'below' if rival.complexity >= chosen.complexity else 'near'} the {chosen.error:.2g} "
+        f"of {_text(chosen)}{' by enough for its size' if rival.error < chosen.error else ''}"
+        for rival in scored
+        if rival is not chosen
+    ]
+    reasons += [f"left out: {failure}" for failure in failures]
+    return Selection(chosen, tuple(scored), tuple(reasons))
+
+
+def error_sizes(model: Dynamics, problem: Problem) -> Tensor:
+    """Size of each relative error, [nodes, kinds], NaN taken as infinite."""
+    with torch.no_grad():
+        errors = torch.cat([final_error(model, problem, part) for part in problem.chunks()])
+    return errors.norm(dim=-1).nan_to_num(nan=math.inf)
+
+
+def mean_error(sizes: Tensor) -> float:
+    """Geometric mean: every body and window counts alike, close encounters and quiet years."""
+    return float(sizes.clamp(1e-15, 1e6).log().mean().exp())
+
+
+def _score(
+    expression: sympy.Expr,
+    candidate: Candidate,
+    coupling: str,
+    train: Problem,
+    held_out: Problem,
+    couplings: Tensor,
+) -> Scored:
+    form = form_of(expression)
+    # the network's couplings times the form's strength over the network's own, which is one
+    fit = refit(form, coupling, train, couplings * form.strength)
+    sizes = error_sizes(fit.dynamics(), held_out)
+    return Scored(fit, form.complexity, mean_error(sizes), candidate.loss, candidate.engine, sizes)
+
+
+def _with_variants(candidates: Sequence[Candidate]) -> list[tuple[sympy.Expr, Candidate]]:
+    """The candidates and their variants with rounded exponents, one of each shape."""
+    unique: dict[sympy.Expr, tuple[sympy.Expr, Candidate]] = {}
+    for candidate in candidates:
+        for expression in (candidate.equation, rounded_exponents(candidate.equation)):
+            if expression is not None:
+                unique.setdefault(form_of(expression).shape, (expression, candidate))
+    return list(unique.values())
+
+
+def _advantage(smaller: Scored, larger: Scored, problem: Problem) -> tuple[float, float]:
+    """Mean fall of the log error from one form to the other, and its standard error over windows."""
+    floor, ceiling = NUMERICAL, 1e6
+    logs = [s.sizes.clamp(floor, ceiling).log() for s in (smaller, larger)]
+    per_window = (logs[0] - logs[1]).view(-1, problem.bodies, logs[0].shape[1]).mean((1, 2))
+    count = len(per_window)
+    return float(per_window.mean()), float(per_window.std() / max(1, count - 1) ** 0.5)
+
+
+def _text(scored: Scored) -> str:
+    return f"{sympy.sstr(scored.fit.form.shape)} (size {scored.complexity})"
