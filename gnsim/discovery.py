@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,17 +17,18 @@ from typing import Any
 import torch
 
 from gnsim.datasets import Dataset
-from gnsim.dynamics import Dynamics
 from gnsim.errors import InputError
 from gnsim.integrators import INTEGRATORS, Integrator
 from gnsim.config import did_you_mean
 from gnsim.metrics import energy_drift, relative_position_error
 from gnsim.models.coupled import CoupledPairs
+from gnsim.models.pairwise import PairwiseHamiltonian
+from gnsim.shooting import fitted_start
 from gnsim.simulator import DivergedError, Simulator
-from gnsim.state import Trajectory
+from gnsim.state import State, Trajectory
 from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.engines import ENGINES, EngineError, engine
-from gnsim.symbolic.front import Candidate, gathered, write_front
+from gnsim.symbolic.front import Candidate, gathered, pareto_front, steepest, write_front
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.messages import MessageTable, sample_messages
 from gnsim.symbolic.refit import Fit, Problem, refit
@@ -37,6 +38,10 @@ from gnsim.training.config import TrainingConfig
 from gnsim.training.fit import Fitted, fit
 from gnsim.windows import WindowSampler
 
+#: a single trajectory of so many frames has a first tenth to fit the start of a rollout to
+_LONG = 100
+_ENERGY_FRAMES = 400
+
 
 @dataclass(frozen=True)
 class SymbolicConfig:
@@ -44,17 +49,18 @@ class SymbolicConfig:
 
     `engine` is a name of `gnsim.symbolic.ENGINES`, or ``auto``: Operon, and PySR where it can run.
     Each of `runs` searches, with seeds of their own, has `time_limit` seconds and sees `samples`
-    messages. Constants are fitted on `windows` windows of `window` steps, candidates compared on
-    `selection_windows` of them.
+    messages; `candidates` of its front are kept. Constants are fitted on `windows` windows of
+    `window` steps, candidates compared on `selection_windows` of them.
     """
 
     engine: str = "auto"
     runs: int = 2
-    time_limit: float = 40.0
+    time_limit: float = 30.0
     samples: int = 2000
+    candidates: int = 8
     window: int = 8
     windows: int = 1500
-    selection_windows: int = 200
+    selection_windows: int = 100
     integrator: str = "kahan_li6"
     substeps: int = 1
 
@@ -204,7 +210,7 @@ def search(
         def run_one(job: tuple[str, int]) -> list[Candidate] | str:
             name, run = job
             try:
-                return engine(name).search(
+                offered = engine(name).search(
                     table.X,
                     table.y,
                     table.names,
@@ -212,6 +218,7 @@ def search(
                     time_limit=limit,
                     out_dir=base / f"{name}-{run}",
                 )
+                return steepest(pareto_front(offered), settings.candidates)
             except EngineError as error:
                 return str(error)
 
@@ -223,7 +230,9 @@ def search(
         raise EngineError("; ".join(failures))
     for failure in failures:
         warnings.warn(failure, stacklevel=2)
+    tell("sorting candidates", 0, 1, f"{len(found)} equations")
     front = tuple(gathered(found, table.names, table.X, table.y))
+    tell("sorting candidates", 1, 1, f"{len(front)} on the front")
     if folder is not None:
         write_front(folder / "hall_of_fame.csv", front)
     return table, front
@@ -241,7 +250,7 @@ def choose(
     with torch.no_grad():
         couplings = (model.x / model.masses()[1]).double()
     return select(
-        front,
+        steepest(front, config.symbolic.candidates),
         model.coupling.name,
         problem(dataset.train, config, count),
         problem(dataset.valid, config, count),
@@ -290,31 +299,52 @@ def settle(
 def roll_out(
     model: CoupledPairs, law: Law, truth: Trajectory, config: DiscoveryConfig, tell: Progress
 ) -> dict[str, Rollout]:
-    """Network and law, each from the first held-out state over the held-out times."""
-    told = {"law": law.hamiltonian(), "network": model.double().hamiltonian()}
+    """Network and law over the held-out times, both from one state.
+
+    Where there are many trajectories, that is the measured one. A single long one is started from
+    the state that the law follows its first tenth with: the measured velocities are those of all
+    that is in nature, and would let a law drift that leaves a little of it out.
+    """
+    hamiltonian = law.hamiltonian()
+    start = truth[0]
+    if truth.num_systems == 1 and len(truth) >= _LONG:
+        arc = truth.frames(slice(len(truth) // 10))
+        tell("fitting the start of the rollout", 0, 1, "")
+        with suppress(DivergedError):
+            start = fitted_start(
+                hamiltonian, _integrator(config.rollout.integrator), arc, config.rollout.substeps
+            )
+        tell("fitting the start of the rollout", 1, 1, "")
+    told = {"law": hamiltonian, "network": model.double().hamiltonian()}
     return {
-        name: roll_out_one(dynamics, truth, config.rollout, f"rolling out the {name}", tell)
+        name: roll_out_one(dynamics, start, truth, config.rollout, f"rolling out the {name}", tell)
         for name, dynamics in told.items()
     }
 
 
 def roll_out_one(
-    hamiltonian: Dynamics, truth: Trajectory, config: RolloutConfig, phase: str, tell: Progress
+    hamiltonian: PairwiseHamiltonian,
+    start: State,
+    truth: Trajectory,
+    config: RolloutConfig,
+    phase: str,
+    tell: Progress,
 ) -> Rollout:
-    """One rollout along `truth`, measured."""
+    """One rollout from `start` along the times of `truth`, measured."""
     simulator = Simulator(hamiltonian, _integrator(config.integrator), config.substeps)
     diverged = ""
     try:
         path = simulator.rollout(
-            truth[0],
+            start,
             truth.t,
             names=truth.names,
             progress=lambda done, total: tell(phase, done, total, ""),
         )
     except DivergedError as error:
         path, diverged = error.trajectory, str(error)
+    stride = max(1, len(path) // _ENERGY_FRAMES)
     with torch.no_grad():
-        largest, slope = energy_drift(hamiltonian, path)
+        largest, slope = energy_drift(hamiltonian, path.frames(slice(None, None, stride)))
     error = relative_position_error(path, truth.frames(slice(len(path))))
     return Rollout(path, error, float(largest.max()), float(slope.abs().max()), diverged)
 

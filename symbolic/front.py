@@ -98,6 +98,20 @@ def pareto_front(
     return front
 
 
+def steepest(front: Sequence[Candidate], count: int) -> list[Candidate]:
+    """The `count` members of a front at which the loss falls most for what they cost in size.
+
+    A law stands where the loss falls steeply; what comes after it buys little with much. The
+    simplest member stays in any case.
+    """
+    falls = [
+        np.log(max(a.loss, 1e-13) / max(b.loss, 1e-13)) / max(1, b.complexity - a.complexity)
+        for a, b in zip(front, front[1:], strict=False)
+    ]
+    kept = sorted(sorted(range(1, len(front)), key=lambda k: -falls[k - 1])[: count - 1])
+    return [front[k] for k in (0, *kept)] if front else []
+
+
 def merged(candidates: Iterable[Candidate]) -> list[Candidate]:
     """One of each form: candidates that differ in the values of their constants only are one."""
     best: dict[sympy.Expr, Candidate] = {}
