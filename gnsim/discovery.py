@@ -12,14 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
+from gnsim.config import did_you_mean
 from gnsim.datasets import Dataset
 from gnsim.errors import InputError
 from gnsim.integrators import INTEGRATORS, Integrator
-from gnsim.config import did_you_mean
 from gnsim.metrics import energy_drift, relative_position_error
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.pairwise import PairwiseHamiltonian

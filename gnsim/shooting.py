@@ -32,7 +32,7 @@ def fitted_start(
         DivergedError: the rollout along the arc is not finite.
     """
     start = arc[0]
-    nodes, dim = start.q.shape
+    dim = start.dim
     scale = (arc.q - arc.q.mean(1, keepdim=True)).square().sum(-1).mean(0).sqrt()[:, None]
     speed = arc.velocity.square().sum(-1).mean(0).sqrt()[:, None]
     steps = torch.stack([scale.expand(-1, dim), speed.expand(-1, dim)]) * _QUOTIENT_STEP

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def steepest(front: Sequence[Candidate], count: int) -> list[Candidate]:
     """
     falls = [
         np.log(max(a.loss, 1e-13) / max(b.loss, 1e-13)) / max(1, b.complexity - a.complexity)
-        for a, b in zip(front, front[1:], strict=False)
+        for a, b in pairwise(front)
     ]
     kept = sorted(sorted(range(1, len(front)), key=lambda k: -falls[k - 1])[: count - 1])
     return [front[k] for k in (0, *kept)] if front else []
