@@ -23,7 +23,7 @@ _ABSOLUTE_SHARE = 0.3
 class Windows:
     """A batch of windows as one trajectory of many systems, with the scale of each node.
 
-    `typical` is the root mean square acceleration of each body over its whole trajectory;
+    `typical` is the median acceleration of each body over its whole trajectory;
     `start` and `system` say where each window was cut.
     """
 
@@ -72,7 +72,8 @@ class WindowSampler:
         """At most `count` windows, evenly spread over systems and time, not overlapping."""
         per_system = max(1, (len(self.trajectory) - 1) // self.steps)
         available = per_system * self.systems
-        chosen = torch.linspace(0, available - 1, min(count, available)).round().long()
+        last = available - 1
+        chosen = torch.linspace(0, last, min(count, available), dtype=torch.float64).round().long()
         system, slot = chosen // per_system, chosen % per_system
         return self._cut(system * (len(self.trajectory) - self.steps) + slot * self.steps)
 

@@ -62,6 +62,7 @@ class CoupledPairs(Dynamics):
     """
 
     separable = True
+    x: Tensor
 
     def __init__(self, pair: PairPotential, coupling: str, bodies: int) -> None:
         super().__init__()
@@ -102,7 +103,8 @@ class CoupledPairs(Dynamics):
         if self.coupling.of == "nobody":
             per_unit = (1 / state.mass[target], 1 / state.mass[source])
         else:
-            per_unit = self.x[self._columns(state)].unbind()
+            onto_target, onto_source = self.x[self._columns(state)]
+            per_unit = (onto_target, onto_source)
         share = share_of_pull(force * per_unit[0], force * per_unit[1], state)
         return Messages(r, force * self.masses()[1], *attributes, share, self.factor)
 
@@ -121,16 +123,18 @@ class CoupledPairs(Dynamics):
     def masses(self) -> tuple[Float[Tensor, " bodies"] | None, Float[Tensor, ""]]:
         """Inferred masses, the heaviest being one, and the strength that multiplies the pair force.
 
-        None for the masses where the coupling hides none. What the data leave at or below zero
-        becomes a millionth of a millionth of the heaviest, so that momenta stay defined.
+        None for the masses where the coupling hides none. A coupling that the data leave at or
+        below zero becomes a millionth of a millionth of the largest: momenta stay defined, and no
+        other body moves differently.
         """
         if self.coupling.of == "nobody":
             return None, self.x[0]
-        raw = self.x if self.coupling.of == "source" else 1 / self.x
-        heaviest = raw.abs().max()
-        sign = torch.sign(raw[raw.abs().argmax()])
-        mass = (sign * raw / heaviest).clamp_min(1e-12)
-        return mass, sign * (heaviest if self.coupling.of == "source" else 1 / heaviest)
+        sign = torch.sign(self.x[self.x.abs().argmax()])
+        size = sign * self.x
+        size = size.clamp_min(1e-12 * float(size.max()))
+        if self.coupling.of == "source":
+            return size / size.max(), sign * size.max()
+        return size.min() / size, sign * size.min()
 
     def hamiltonian(self) -> "InferredHamiltonian":
         """The same motion in canonical form, with the inferred masses attached to its states."""
@@ -141,6 +145,8 @@ class CoupledPairs(Dynamics):
 
 class ScaledPair(PairPotential):
     """Another pair potential times a strength and, for hidden sources, times both masses."""
+
+    strength: Tensor
 
     def __init__(self, pair: PairPotential, strength: Tensor, of_masses: bool) -> None:
         super().__init__()
