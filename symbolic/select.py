@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy
 import torch
@@ -16,8 +16,10 @@ from gnsim.symbolic.simplify import rounded_exponents
 
 #: relative errors below this are the integrator's; forms are not told apart by them
 NUMERICAL = 1e-6
-#: how much better, and by how many standard errors, a larger form must be to replace a smaller one
+#: fall of the log error for each unit of size, and standard errors, that a larger form must show
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
+#: differences below this many times what halving the time step changes are the integrator's
+_STEP_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,10 @@ def select(
 ) -> Selection:
     """Refits each candidate, and its variant with rounded exponents, on `train`; chooses on `held_out`.
 
-    From the simplest up, a candidate replaces the one before it only where its held-out errors are
-    smaller by a margin and beyond chance: neither the smallest loss nor an engine's own "best"
-    decides. `couplings` are the network's, to start from.
+    From the simplest up, a candidate replaces the one before it only where its constants are
+    determined and its held-out errors are smaller: by a margin for its size, beyond chance, and
+    beyond what the time step changes. Neither the smallest loss nor an engine's own "best" decides.
+    `couplings` are the network's, to start from.
 
     Raises:
         RefitError: no candidate's motion is finite on the data.
@@ -70,31 +73,31 @@ def select(
     if not scored:
         raise RefitError(failures[0] if failures else "no candidate equation to refit")
     scored.sort(key=lambda s: (s.complexity, s.error))
+    floor = _integration_error(min(scored, key=lambda s: s.error), held_out)
     chosen, reasons = scored[0], []
     for rival in scored[1:]:
-        gain, error = _advantage(chosen, rival, held_out)
-        if gain > max(_MARGIN, _SIGNIFICANT * error):
+        gain, error = _advantage(chosen, rival, floor, held_out.bodies)
+        margin = _MARGIN * max(1, rival.complexity - chosen.complexity)
+        if gain > max(margin, _SIGNIFICANT * error) and not vague(rival.fit):
             reasons.append(
                 f"{_text(rival)} replaces {_text(chosen)}: held-out error "
                 f"{rival.error:.2g} instead of {chosen.error:.2g}"
             )
             chosen = rival
-    reasons += [
-        f"{_text(rival)} was rejected: its held-out error {rival.error:.2g} is not "
-        f"{'below' if rival.complexity >= chosen.complexity else 'near'} the {chosen.error:.2g} "
-        f"of {_text(chosen)}{' by enough for its size' if rival.error < chosen.error else ''}"
-        for rival in scored
-        if rival is not chosen
-    ]
+    reasons += [_rejection(rival, chosen) for rival in scored if rival is not chosen]
     reasons += [f"left out: {failure}" for failure in failures]
     return Selection(chosen, tuple(scored), tuple(reasons))
 
 
 def error_sizes(model: Dynamics, problem: Problem) -> Tensor:
     """Size of each relative error, [nodes, kinds], NaN taken as infinite."""
+    return signed_errors(model, problem).norm(dim=-1).nan_to_num(nan=math.inf)
+
+
+def signed_errors(model: Dynamics, problem: Problem) -> Tensor:
+    """Relative errors at the ends of the windows, [nodes, kinds, dim]."""
     with torch.no_grad():
-        errors = torch.cat([final_error(model, problem, part) for part in problem.chunks()])
-    return errors.norm(dim=-1).nan_to_num(nan=math.inf)
+        return torch.cat([final_error(model, problem, part) for part in problem.chunks()])
 
 
 def mean_error(sizes: Tensor) -> float:
@@ -127,13 +130,40 @@ def _with_variants(candidates: Sequence[Candidate]) -> list[tuple[sympy.Expr, Ca
     return list(unique.values())
 
 
-def _advantage(smaller: Scored, larger: Scored, problem: Problem) -> tuple[float, float]:
+def vague(fit: Fit) -> tuple[str, ...]:
+    """The constants of a form that are not five standard errors from zero."""
+    names = tuple(fit.form.constants)
+    values, errors = fit.estimate(lambda p: p[: len(names)])
+    determined = values.abs() > _SIGNIFICANT * errors
+    return tuple(name for name, known in zip(names, determined.tolist(), strict=True) if not known)
+
+
+def _integration_error(best: Scored, problem: Problem) -> Tensor:
+    """What halving the time step changes in each error of the best candidate, [nodes, kinds]."""
+    finer = replace(problem, substeps=2 * problem.substeps)
+    model = best.fit.dynamics()
+    change = signed_errors(model, problem) - signed_errors(model, finer)
+    return _STEP_ERRORS * change.norm(dim=-1).nan_to_num(nan=math.inf)
+
+
+def _advantage(smaller: Scored, larger: Scored, floor: Tensor, bodies: int) -> tuple[float, float]:
     """Mean fall of the log error from one form to the other, and its standard error over windows."""
-    floor, ceiling = NUMERICAL, 1e6
-    logs = [s.sizes.clamp(floor, ceiling).log() for s in (smaller, larger)]
-    per_window = (logs[0] - logs[1]).view(-1, problem.bodies, logs[0].shape[1]).mean((1, 2))
+    least = floor.clamp(NUMERICAL, 1e6)
+    logs = [torch.maximum(s.sizes, least).clamp_max(1e6).log() for s in (smaller, larger)]
+    per_window = (logs[0] - logs[1]).view(-1, bodies, logs[0].shape[1]).mean((1, 2))
     count = len(per_window)
     return float(per_window.mean()), float(per_window.std() / max(1, count - 1) ** 0.5)
+
+
+def _rejection(rival: Scored, chosen: Scored) -> str:
+    error, best = f"{rival.error:.2g}", f"the {chosen.error:.2g} of {_text(chosen)}"
+    if unknown := vague(rival.fit):
+        why = f"the data do not determine its {', '.join(unknown)} (held-out error {error})"
+    elif rival.error < chosen.error and rival.complexity > chosen.complexity:
+        why = f"its held-out error {error} is not below {best} by enough for its size"
+    else:
+        why = f"its held-out error {error} is above {best}"
+    return f"{_text(rival)} was rejected: {why}"
 
 
 def _text(scored: Scored) -> str:

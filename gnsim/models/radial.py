@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from gnsim.models.pairwise import Attributes, PairPotential
 
 
+#: e to this power is far beyond any ratio of forces, and far below what float32 holds
+_LARGEST = 60.0
+
+
 class RadialNetwork(PairPotential):
     """``dV/dr = sinh(f(u, a_i, a_j) + f(u, a_j, a_i))`` with ``u = log(r / r_0) / s``.
 
@@ -19,6 +23,9 @@ class RadialNetwork(PairPotential):
     `attributes` names what the file gives for each body; positive ones enter by their logarithm,
     and all are scaled by their own spread. `fit_scales` sets the scales from training data.
     """
+
+    shift_log_r: Tensor
+    scale_log_r: Tensor
 
     def __init__(
         self, attributes: tuple[str, ...], hidden: int, generator: torch.Generator
@@ -67,9 +74,9 @@ class RadialNetwork(PairPotential):
     ) -> Float[Tensor, " pairs"]:
         u = ((torch.log(r) - self.shift_log_r) / self.scale_log_r)[:, None]
         if not self.attributes:
-            return torch.sinh(self._arm(u))
+            return _bent(self._arm(u))
         s, t = self._features(source), self._features(target)
-        return torch.sinh(self._arm(torch.cat([u, s, t], 1)) + self._arm(torch.cat([u, t, s], 1)))
+        return _bent(self._arm(torch.cat([u, s, t], 1)) + self._arm(torch.cat([u, t, s], 1)))
 
     def _arm(self, x: Float[Tensor, "pairs features"]) -> Float[Tensor, " pairs"]:
         return (self.linear(x) + self.body(x)).squeeze(1)
@@ -80,6 +87,11 @@ class RadialNetwork(PairPotential):
             for n in self.attributes
         ]
         return torch.stack(columns, 1)
+
+
+def _bent(z: Tensor) -> Tensor:
+    """The hyperbolic sine, its argument bent back smoothly before it can overflow."""
+    return torch.sinh(_LARGEST * torch.tanh(z / _LARGEST))
 
 
 def _feature(name: str, value: Tensor) -> Tensor:
