@@ -153,7 +153,8 @@ def _equal_interval(t: Float[Tensor, " time"]) -> float:
     steps = t[1:] - t[:-1]
     interval = float((t[-1] - t[0]) / (len(t) - 1))
     worst = int((steps - interval).abs().argmax())
-    if abs(float(steps[worst]) - interval) > 1e-6 * interval:
+    rounding = 4 * torch.finfo(t.dtype).eps * float(t.abs().max())
+    if abs(float(steps[worst]) - interval) > max(1e-6 * interval, rounding):
         raise ValueError(
             f"t[{worst + 1}]: the step is {float(steps[worst]):g}, the mean step {interval:g}; "
             "equally spaced times are needed to train: resample the trajectory"

@@ -30,13 +30,13 @@ class Interruption:
         trace: TracebackType | None,
     ) -> None:
         self._restore()
+        if kind is None and self.signal is not None:  # it came after the last step
+            self.leave(self.signal)
 
-    def leave(self) -> None:
-        """Deliver the noted signal to the handler that was there before."""
-        number = self.signal
+    def leave(self, number: int) -> None:
+        """Deliver the signal to the handler that was there before."""
         self._restore()
-        if number is not None:
-            signal.raise_signal(number)
+        signal.raise_signal(number)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number

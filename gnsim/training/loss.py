@@ -90,7 +90,7 @@ def _cauchy_loss(errors: Tensor) -> Tensor:
 
 
 def _least_squares(response: Tensor, errors: Tensor, weight: Tensor) -> Float[Tensor, " couplings"]:
-    """Weighted normal equations with columns of equal length; a ridge far below the data's reach."""
+    """Weighted normal equations, columns of equal length, a ridge far below the data's reach."""
     rows = (response * weight.sqrt()[..., None]).reshape(-1, response.shape[-1])
     target = (errors * weight.sqrt()).reshape(-1)
     length = rows.detach().norm(dim=0).clamp_min(torch.finfo(rows.dtype).tiny)

@@ -1,0 +1,106 @@
+"""A trained pair model on disk: ``model.ckpt``, its plan in the header, its weights beside it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gnsim.errors import InputError
+from gnsim.models.coupled import CoupledPairs
+from gnsim.models.radial import RadialNetwork
+from gnsim.state import Trajectory
+from gnsim.training.checkpoint import load, save
+from gnsim.training.config import TrainingConfig
+
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+
+_WIDEST = 4096
+_MOST_BODIES = 1_000_000
+
+
+def untrained(train: Trajectory, config: TrainingConfig, coupling: str, seed: int) -> CoupledPairs:
+    """A model for these bodies and attributes, with weights drawn from `seed`."""
+    bodies = train.num_nodes // train.num_systems
+    names = tuple(sorted(name for name, value in train.attributes.items() if _varies(value)))
+    generator = torch.Generator().manual_seed(seed)
+    network = RadialNetwork(names, config.hidden, generator)
+    return CoupledPairs(network, coupling, bodies).to(PRECISIONS[config.precision])
+
+
+def blueprint(model: CoupledPairs) -> dict[str, Any]:
+    """What `load_model` needs to build the same architecture again."""
+    network = model.pair
+    if not isinstance(network, RadialNetwork):
+        raise TypeError(f"only a RadialNetwork has a plan, found a {type(network).__name__}")
+    return {
+        "attributes": list(network.attributes),
+        "hidden": network.hidden,
+        "coupling": model.coupling.name,
+        "bodies": model.bodies,
+        "precision": str(model.x.dtype).removeprefix("torch."),
+    }
+
+
+def save_model(path: Path, model: CoupledPairs, facts: Mapping[str, Any]) -> Path:
+    """Writes the model, with `facts` about it (what JSON holds) in the header.
+
+    Raises:
+        NonFiniteError: a weight is not finite.
+    """
+    return save(path, model_tensors(model), {**facts, "model": blueprint(model)})
+
+
+def load_model(path: Path) -> tuple[CoupledPairs, Mapping[str, Any]]:
+    """The model of a checkpoint or of ``model.ckpt``, and the header that came with it.
+
+    Raises:
+        DamagedCheckpointError: the file is damaged or no checkpoint.
+        InputError: it is a checkpoint, but not of a pair model.
+    """
+    checkpoint = load(path)
+    try:
+        model = _built(checkpoint.header["model"])
+        model.load_state_dict(model_part(checkpoint.tensors))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: header: wanted the plan and the weights of a pair model, found "
+            f"{type(error).__name__} {error}; name a model.ckpt that gnsim train wrote"
+        ) from error
+    return model, checkpoint.header
+
+
+def model_tensors(model: CoupledPairs, prefix: str = "model") -> dict[str, Tensor]:
+    """Weights and buffers by name, copied."""
+    return {f"{prefix}.{name}": value.clone() for name, value in model.state_dict().items()}
+
+
+def model_part(tensors: Mapping[str, Tensor], prefix: str = "model") -> dict[str, Tensor]:
+    """What `model_tensors` put there, as a state of the model."""
+    return {
+        name.removeprefix(f"{prefix}."): value
+        for name, value in tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
+
+
+def _built(plan: Mapping[str, Any]) -> CoupledPairs:
+    """The architecture of a plan from anywhere: nothing large is built unchecked."""
+    attributes = tuple(plan["attributes"])
+    if not all(isinstance(name, str) and name.isidentifier() for name in attributes):
+        raise ValueError("attributes that are no names")
+    hidden = _whole(plan["hidden"], "hidden", _WIDEST)
+    bodies = _whole(plan["bodies"], "bodies", _MOST_BODIES)
+    network = RadialNetwork(attributes, hidden, torch.Generator())
+    return CoupledPairs(network, plan["coupling"], bodies).to(PRECISIONS[plan["precision"]])
+
+
+def _whole(value: Any, name: str, most: int) -> int:
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(f"{name} = {value!r}, not a whole number from 1 to {most}")
+    return value
+
+
+def _varies(value: Tensor) -> bool:
+    return bool((value != value[0]).any())

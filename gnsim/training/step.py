@@ -1,0 +1,196 @@
+"""The step of a training run: a batch, its loss through the integrator, the optimiser."""
+
+import itertools
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnsim.errors import NonFiniteError
+from gnsim.integrators import INTEGRATORS
+from gnsim.models.coupled import CoupledPairs
+from gnsim.models.radial import RadialNetwork
+from gnsim.state import Trajectory
+from gnsim.training.checkpoint import Checkpoint, flatten, unflatten
+from gnsim.training.config import TrainingConfig
+from gnsim.training.loss import ProjectedLoss
+from gnsim.training.model_file import PRECISIONS, model_part, model_tensors, untrained
+from gnsim.windows import WindowSampler
+
+_VALIDATION_WINDOWS = 300
+_SCALE_WINDOWS = 500
+_POLISH_WINDOWS = 1000
+_POLISH_ROUNDS = 3
+_WARM_UP_STEPS = 30
+_GRADIENT_NORM = 1.0
+_LINE_SPEED = 2.0
+_START_WINDOWS = 64
+_START_SLOPES = (-6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+_START_OFFSETS = (-1.0, 0.0, 1.0)
+
+
+class Training:
+    """One training run: its loss, optimiser and position in the schedule.
+
+    Batches are functions of (seed, step, rank), so that a run that was killed and started again
+    takes the same steps as one that was not.
+    """
+
+    def __init__(
+        self, train: Trajectory, valid: Trajectory, config: TrainingConfig, coupling: str, seed: int
+    ) -> None:
+        self.config, self.seed, self.step = config, seed, 0
+        dtype = PRECISIONS[config.precision]
+        self.sampler = WindowSampler(train.to(dtype), config.window)
+        self.held_out = WindowSampler(valid.to(dtype), config.window).spread(_VALIDATION_WINDOWS)
+        self.fabric = _fabric()
+        self.model = untrained(train, config, coupling, seed)
+        self.network = _radial(self.model)
+        self._scale_network()
+        self.loss = ProjectedLoss(self.model, INTEGRATORS[config.integrator](), config.substeps)
+        self._start_line()
+        optimiser = torch.optim.Adam(_groups(self.network, config.learning_rate), eps=1e-16)
+        self.wrapped, self.optimiser = self.fabric.setup(self.loss, optimiser)
+        pairs = self.sampler.bodies * (self.sampler.bodies - 1) // 2
+        self.batch_size = max(8, config.pairs_per_batch // pairs)
+
+    def advance(self, schedule: int) -> float:
+        """One optimiser step of a cosine schedule of so many steps; the loss before it."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * _schedule(self.step, schedule)
+        loss = self.wrapped(self.sampler.sample(self.batch_size, self._generator()))
+        self._require_finite("loss", loss)
+        self.optimiser.zero_grad()
+        self.fabric.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), _GRADIENT_NORM)
+        self._require_finite("gradient", norm)
+        self.optimiser.step()
+        self.loss.correction = self._mean(self.loss.correction)
+        self.loss.accept_correction()
+        self.step += 1
+        return float(loss.detach().exp())
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the step that was taken last."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes; the only one, outside torchrun."""
+        return self.fabric.is_global_zero
+
+    def agreed(self, wish: float) -> float:
+        """The largest of the wishes of all processes: what one must do, all do in the same step."""
+        if self.fabric.world_size == 1:
+            return wish
+        return float(self.fabric.all_reduce(torch.tensor(float(wish)), reduce_op="max"))
+
+    def validate(self) -> float:
+        """Median relative error of the held-out windows."""
+        with torch.no_grad():
+            errors, _ = self.loss.errors(self.held_out)
+        return float(errors.norm(dim=-1).median())
+
+    def polish(self) -> None:
+        """Solves the couplings once more, from many windows at once."""
+        windows = self.sampler.spread(_POLISH_WINDOWS)
+        for _ in range(_POLISH_ROUNDS):
+            with torch.no_grad():
+                self.loss(windows)
+            self.loss.accept_correction()
+
+    def tensors(self) -> tuple[dict[str, Tensor], Any]:
+        """Everything that a resumed run needs: tensors by name, and the rest of the optimiser."""
+        optimiser, skeleton = flatten(self.optimiser.state_dict(), "optimiser")
+        return {**model_tensors(self.model), **optimiser}, skeleton
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continues from where `checkpoint` was written."""
+        self.model.load_state_dict(model_part(checkpoint.tensors))
+        state = unflatten(checkpoint.header["optimiser"], checkpoint.tensors)
+        self.optimiser.load_state_dict(state)
+        self.step = int(checkpoint.header["step"])
+
+    def _generator(self) -> torch.Generator:
+        words = [self.seed, self.step, self.fabric.global_rank]
+        word = np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1
+        return torch.Generator().manual_seed(int(word))
+
+    def _mean(self, value: Tensor) -> Tensor:
+        """The mean over all processes."""
+        if self.fabric.world_size == 1:
+            return value
+        reduced = self.fabric.all_reduce(value, reduce_op="mean")
+        assert isinstance(reduced, Tensor)  # a collection gives a collection, a tensor a tensor
+        return reduced
+
+    def _scale_network(self) -> None:
+        windows = self.sampler.spread(_SCALE_WINDOWS)
+        state = windows.path[0]
+        source, target = state.pairs
+        r = (state.q[source] - state.q[target]).norm(dim=1)
+        self.network.fit_scales(r, windows.path.attributes)
+
+    def _start_line(self) -> None:
+        """Starts from the straight line through log r that explains most.
+
+        The loss is flat in the slope until it is nearly right, so a descent alone needs luck.
+        """
+        windows = self.sampler.spread(_START_WINDOWS)
+        line = self.network.linear
+
+        def loss(start: tuple[float, float]) -> float:
+            with torch.no_grad():
+                line.weight[0, 0], line.bias[0] = start
+                self.model.x.zero_()
+                for _ in range(2):
+                    value = float(self.loss(windows))
+                    self.loss.accept_correction()
+            return value if np.isfinite(value) else float("inf")
+
+        loss(min(itertools.product(_START_SLOPES, _START_OFFSETS), key=loss))
+
+    def _require_finite(self, what: str, value: Tensor) -> None:
+        if not bool(torch.isfinite(value)):
+            raise NonFiniteError(
+                f"training step {self.step}: the {what} is {float(value):g}; nothing was written "
+                "since the last checkpoint; lower learning_rate or raise substeps"
+            )
+
+
+def _radial(model: CoupledPairs) -> RadialNetwork:
+    network = model.pair
+    if not isinstance(network, RadialNetwork):
+        raise TypeError(f"training wants a RadialNetwork, found a {type(network).__name__}")
+    return network
+
+
+def _groups(network: RadialNetwork, rate: float) -> list[dict[str, Any]]:
+    """The straight line through log r goes ahead of the network that bends it."""
+    return [
+        {"params": network.linear.parameters(), "lr": rate, "peak": _LINE_SPEED * rate},
+        {"params": network.body.parameters(), "lr": rate, "peak": rate},
+    ]
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine down to a thousandth."""
+    warm = min(1.0, (step + 1) / _WARM_UP_STEPS)
+    return warm * (0.5 * (1 + float(np.cos(np.pi * step / steps))) + 1e-3)
+
+
+def _fabric() -> Any:
+    """One process, or as many as torchrun started.
+
+    On the CPU: trajectories and the indices of their pairs live there, and pair networks are small.
+    """
+    from lightning_fabric import Fabric
+
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    nodes = int(os.environ.get("WORLD_SIZE", "1")) // local
+    fabric = Fabric(accelerator="cpu", devices=local, num_nodes=nodes)
+    fabric.launch()
+    return fabric
