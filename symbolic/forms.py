@@ -46,9 +46,10 @@ def form_of(expression: sympy.Expr) -> Form:
     """Takes the strength, the coefficient of the term that depends on r most visibly, out.
 
     A constant that would be added with a negative value is subtracted with a positive one, so that
-    a rest length reads as a length.
+    a rest length reads as a length. A product is expanded where that saves a constant.
     """
-    parametrised, values = parametrise(_monic(expression))
+    written = [parametrise(_monic(e)) for e in (expression, sympy.expand(expression))]
+    parametrised, values = min(written, key=lambda form: len(form[1]))
     terms = sympy.Add.make_args(parametrised)
     leading = min(terms, key=lambda t: (not t.has(symbol("r")), str(t)))
     factors = [s for s in leading.free_symbols if s.name in values and _is_factor(leading, s)]
@@ -76,20 +77,62 @@ def form_of(expression: sympy.Expr) -> Form:
 
 
 def _monic(expression: sympy.Expr) -> sympy.Expr:
-    """Powers of sums with the coefficient of their first term in r taken out, as it is redundant."""
+    """Equal to `expression`, without the coefficients that its other constants make redundant."""
+    coefficient, rest = _split(expression)
+    return coefficient * rest
 
-    def of_sum(e: sympy.Expr) -> bool:
-        return e.is_Pow and e.base.is_Add and e.exp.is_Number
 
-    def monic(e: sympy.Expr) -> sympy.Expr:
-        leading = min(e.base.args, key=lambda t: (not t.has(symbol("r")), str(t)))
-        coefficient = leading.as_coeff_Mul()[0]
-        if coefficient.is_negative and not e.exp.is_Integer:
-            return e
-        inner = sympy.Add(*(term / coefficient for term in e.base.args))
-        return coefficient**e.exp * inner**e.exp
+def _split(e: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """A number and an expression whose product is `e`; sums in it begin with a bare term."""
+    if e.is_Number:
+        return e, sympy.S.One
+    if e.is_Add:
+        return _split_sum(e)
+    if e.is_Mul:
+        parts = [_split(factor) for factor in e.args]
+        return sympy.Mul(*(c for c, _ in parts)), sympy.Mul(*(m for _, m in parts))
+    if e.is_Pow and e.exp.is_Number:
+        return _split_power(e)
+    for kind, split in _FUNCTIONS.items():
+        if isinstance(e, kind):
+            return split(e)
+    return (sympy.S.One, e if e.is_Atom else e.func(*map(_monic, e.args)))
 
-    return expression.replace(of_sum, monic)
+
+def _split_sum(e: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    parts = [_split(term) for term in e.args]
+    leading = min(parts, key=lambda p: (not p[1].has(symbol("r")), p[1].is_Number, str(p[1])))
+    others = (c / leading[0] * m for c, m in parts if (c, m) != leading)
+    return leading[0], leading[1] + sympy.Add(*others)
+
+
+def _split_power(e: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    coefficient, base = _split(e.base)
+    if coefficient.is_negative and not e.exp.is_Integer:
+        coefficient, base = -coefficient, -base
+    return coefficient**e.exp, base**e.exp
+
+
+def _split_exp(e: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    offset, rest = sympy.expand_mul(e.args[0]).as_coeff_Add()
+    argument = _monic(rest if offset else e.args[0])
+    return sympy.exp(offset), sympy.exp(argument)
+
+
+def _split_log(e: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    coefficient, argument = _split(e.args[0])
+    if coefficient.is_negative:
+        coefficient, argument = -coefficient, -argument
+    expanded = sympy.log(coefficient) + sympy.expand_log(sympy.log(argument))
+    return (sympy.S.One, e) if expanded == e else _split(expanded)
+
+
+def _split_abs(e: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    coefficient, argument = _split(e.args[0])
+    return abs(coefficient), sympy.Abs(argument)
+
+
+_FUNCTIONS = {sympy.exp: _split_exp, sympy.log: _split_log, sympy.Abs: _split_abs}
 
 
 def _is_factor(term: sympy.Expr, s: sympy.Symbol) -> bool:
