@@ -1,7 +1,7 @@
 """Samples of messages: the table that an engine of symbolic regression searches."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from gnsim.windows import WindowSampler
 _STATES = 400
 
 
+@runtime_checkable
 class SendsMessages(Protocol):
     """A true, learned or distilled pair dynamics."""
 
