@@ -8,21 +8,81 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gnsim.api import discover
+    from gnsim.datasets import Dataset, load
     from gnsim.dynamics import Dynamics, Hamiltonian, SeparableHamiltonian
+    from gnsim.integrators import (
+        RK2,
+        RK4,
+        Dopri5,
+        Dopri8,
+        Euler,
+        ImplicitMidpoint,
+        KahanLi6,
+        KahanLi8,
+        Leapfrog,
+        Ruth3,
+        SymplecticEuler,
+        Yoshida4,
+        Yoshida6,
+    )
+    from gnsim.simulator import Simulator
     from gnsim.state import State, Trajectory, Units
+    from gnsim.symbolic.law import Law
 
 __version__ = "0.1.0"
 
-_MODULE_OF = {
-    "Dynamics": "gnsim.dynamics",
-    "Hamiltonian": "gnsim.dynamics",
-    "SeparableHamiltonian": "gnsim.dynamics",
-    "State": "gnsim.state",
-    "Trajectory": "gnsim.state",
-    "Units": "gnsim.state",
+_NAMES_OF = {
+    "gnsim.api": ("discover",),
+    "gnsim.datasets": ("Dataset", "load"),
+    "gnsim.dynamics": ("Dynamics", "Hamiltonian", "SeparableHamiltonian"),
+    "gnsim.integrators": (
+        "RK2",
+        "RK4",
+        "Dopri5",
+        "Dopri8",
+        "Euler",
+        "ImplicitMidpoint",
+        "KahanLi6",
+        "KahanLi8",
+        "Leapfrog",
+        "Ruth3",
+        "SymplecticEuler",
+        "Yoshida4",
+        "Yoshida6",
+    ),
+    "gnsim.simulator": ("Simulator",),
+    "gnsim.state": ("State", "Trajectory", "Units"),
+    "gnsim.symbolic.law": ("Law",),
 }
+_MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names}
 
-__all__ = ["Dynamics", "Hamiltonian", "SeparableHamiltonian", "State", "Trajectory", "Units"]
+__all__ = [
+    "RK2",
+    "RK4",
+    "Dataset",
+    "Dopri5",
+    "Dopri8",
+    "Dynamics",
+    "Euler",
+    "Hamiltonian",
+    "ImplicitMidpoint",
+    "KahanLi6",
+    "KahanLi8",
+    "Law",
+    "Leapfrog",
+    "Ruth3",
+    "SeparableHamiltonian",
+    "Simulator",
+    "State",
+    "SymplecticEuler",
+    "Trajectory",
+    "Units",
+    "Yoshida4",
+    "Yoshida6",
+    "discover",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from gnsim import __version__
-from gnsim.commands import data, doctor
+from gnsim.commands import data, discover, distill, doctor, rollout, train
 from gnsim.errors import ExitCode, exit_code, report
 
 app = typer.Typer(
@@ -23,6 +23,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("discover")(discover.discover)
+app.command("train")(train.train)
+app.command("distill")(distill.distill)
+app.command("rollout")(rollout.rollout)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)
 

@@ -145,6 +145,25 @@ def discover(
     seconds: dict[str, float] = {}
     with _timed(seconds, "training"):
         fitted = train(dataset, config, seed, folder, _share(deadline, 0.5), tell)
+    return distill(fitted, dataset, config, seed, folder, deadline, tell, seconds)
+
+
+def distill(
+    fitted: Fitted,
+    dataset: Dataset,
+    config: DiscoveryConfig,
+    seed: int,
+    folder: Path | None,
+    deadline: float | None,
+    tell: Progress,
+    seconds: dict[str, float] | None = None,
+) -> Discovery:
+    """All that follows training; `seconds` are those that went before.
+
+    Raises:
+        EngineError: no engine of symbolic regression gave any candidate.
+    """
+    seconds = dict(seconds or {})
     with _timed(seconds, "search"):
         messages, front = search(fitted.model, dataset, config, seed, folder, deadline, tell)
     with _timed(seconds, "selection"):
@@ -166,12 +185,15 @@ def train(
     deadline: float | None,
     tell: Progress,
 ) -> Fitted:
-    """The network and its hidden couplings, from the training and validation trajectories."""
+    """The network and its hidden couplings, from the training and validation trajectories.
+
+    With a `folder`, the network is there as ``model.ckpt`` when this returns.
+    """
 
     def relay(phase: str, step: int, total: int, error: float) -> None:
         tell(phase, step, total, f"validation error {error:.2g}" if error < 1e9 else "")
 
-    return fit(
+    fitted = fit(
         dataset.train,
         dataset.valid,
         config.training,
@@ -181,6 +203,9 @@ def train(
         relay,
         deadline,
     )
+    if folder is not None and fitted.leads:
+        fitted.save(folder / "model.ckpt", dataset.content_hash)
+    return fitted
 
 
 def search(
@@ -274,7 +299,7 @@ def settle(
     train, test = dataset.train, dataset.test
     parts = parts_of(fit, body_names(train), train.units)
     verdict, errors = verify(
-        fit.dynamics(),
+        fit,
         model.double(),
         parts.constants,
         everything,
@@ -296,25 +321,35 @@ def settle(
 
 
 def roll_out(
-    model: CoupledPairs, law: Law, truth: Trajectory, config: DiscoveryConfig, tell: Progress
+    model: CoupledPairs | None,
+    law: Law | None,
+    truth: Trajectory,
+    config: DiscoveryConfig,
+    tell: Progress,
 ) -> dict[str, Rollout]:
-    """Network and law over the held-out times, both from one state.
+    """Network and law (what is given of them) over the held-out times, both from one state.
 
     Where there are many trajectories, that is the measured one. A single long one is started from
-    the state that the law follows its first tenth with: the measured velocities are those of all
-    that is in nature, and would let a law drift that leaves a little of it out.
+    the state that the law (else the network) follows its first tenth with: the measured velocities
+    are those of all that is in nature, and would let a law drift that leaves a little of it out.
     """
-    hamiltonian = law.hamiltonian()
+    told: dict[str, PairwiseHamiltonian] = {}
+    if law is not None:
+        told["law"] = law.hamiltonian()
+    if model is not None:
+        told["network"] = model.double().hamiltonian()
     start = truth[0]
     if truth.num_systems == 1 and len(truth) >= _LONG:
         arc = truth.frames(slice(len(truth) // 10))
         tell("fitting the start of the rollout", 0, 1, "")
         with suppress(DivergedError):
             start = fitted_start(
-                hamiltonian, _integrator(config.rollout.integrator), arc, config.rollout.substeps
+                next(iter(told.values())),
+                _integrator(config.rollout.integrator),
+                arc,
+                config.rollout.substeps,
             )
         tell("fitting the start of the rollout", 1, 1, "")
-    told = {"law": hamiltonian, "network": model.double().hamiltonian()}
     return {
         name: roll_out_one(dynamics, start, truth, config.rollout, f"rolling out the {name}", tell)
         for name, dynamics in told.items()
@@ -339,8 +374,8 @@ def roll_out_one(
             names=truth.names,
             progress=lambda done, total: tell(phase, done, total, ""),
         )
-    except DivergedError as error:
-        path, diverged = error.trajectory, str(error)
+    except DivergedError as stopped:
+        path, diverged = stopped.trajectory, str(stopped)
     stride = max(1, len(path) // _ENERGY_FRAMES)
     with torch.no_grad():
         largest, slope = energy_drift(hamiltonian, path.frames(slice(None, None, stride)))

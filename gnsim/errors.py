@@ -41,6 +41,7 @@ _CODE_OF = {
     "gnsim.errors.NonFiniteError": ExitCode.DIVERGED,
     "gnsim.integrators.base.IntegrationError": ExitCode.DIVERGED,
     "gnsim.errors.OutOfTimeError": ExitCode.OUT_OF_RESOURCES,
+    "gnsim.symbolic.engines.base.EngineError": ExitCode.OUT_OF_RESOURCES,
     "builtins.MemoryError": ExitCode.OUT_OF_RESOURCES,
     "builtins.TimeoutError": ExitCode.OUT_OF_RESOURCES,
     "torch.OutOfMemoryError": ExitCode.OUT_OF_RESOURCES,

@@ -10,10 +10,14 @@ Source = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as optimiser.lr=1e-3."),
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as training.steps=500."),
 ]
-Out = Annotated[
-    Path, typer.Option("--out", help="The folder for the results; made where there is none.")
+RunOut = Annotated[
+    Path | None,
+    typer.Option("--out", help="The folder of the run; runs/SOURCE-SEED where left out."),
+]
+Run = Annotated[
+    Path, typer.Argument(help="The folder of a run, which gnsim discover or gnsim train made.")
 ]
 Seed = Annotated[
     int, typer.Option("--seed", min=0, max=2**63 - 1, help="Same seed, same bits on one machine.")

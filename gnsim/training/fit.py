@@ -27,11 +27,15 @@ Progress = Callable[[str, int, int, float], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model, its median relative error on the validation windows, and what was tried."""
+    """A trained model, its median relative error on the validation windows, and what was tried.
+
+    `leads` is False in the processes of torchrun that are not to write.
+    """
 
     model: CoupledPairs
     validation_error: float
     pilots: Mapping[str, float]
+    leads: bool = True
 
     def save(self, path: Path, data_hash: str = "") -> None:
         """Writes ``model.ckpt``. Raises NonFiniteError if a weight is not finite."""
@@ -108,7 +112,7 @@ def fit(
     if math.isfinite(standing.best):  # else time ended before the first validation
         run.model.load_state_dict(standing.weights)
     run.polish()
-    return Fitted(run.model, run.validate(), pilots)
+    return Fitted(run.model, run.validate(), pilots, run.leads)
 
 
 def _steps(

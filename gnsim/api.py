@@ -1,0 +1,213 @@
+"""`gnsim.discover`: the whole chain from whatever holds trajectories, into a folder if asked."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gnsim import discovery as chain
+from gnsim.config import parse_settings
+from gnsim.datasets import Dataset, write
+from gnsim.datasets.splits import split
+from gnsim.discovery import Discovery, DiscoveryConfig, Progress, Rollout
+from gnsim.errors import InputError
+from gnsim.recipe import CONFIG, Recipe, check_windows, refuse_foreign, run_folder
+from gnsim.runs import RunFolder
+from gnsim.state import Trajectory
+from gnsim.symbolic.engines import EngineError
+from gnsim.symbolic.law import Law
+from gnsim.training.fit import Fitted
+
+_PARTS = ("train", "valid", "test")
+
+
+def discover(
+    source: Dataset | Trajectory | str | Path,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    out: str | Path | None = None,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Discovery:
+    """Learns the interaction in trajectories, distils it into a law, and checks the law.
+
+    Args:
+        source: a data set, a trajectory (split 60 / 20 / 20 %), the name of a built-in source, or
+            the path of a file.
+        settings: by their dotted names, as on the command line: ``{"training.steps": 500}``.
+        seed: the same seed gives the same result on one machine.
+        out: a folder for the law, the report, figures and checkpoints; nothing is kept without.
+        time_limit: seconds after which the best so far is what counts.
+        progress: told the phase, how much of it is done, of how much, and a remark.
+
+    Raises:
+        ValueError: data or settings that cannot be used.
+        EngineError: no engine of symbolic regression gave any candidate.
+    """
+    written = [f"{name}={value}" for name, value in (settings or {}).items()]
+    options: dict[str, Any] = {"time_limit": time_limit, "progress": progress}
+    if isinstance(source, Dataset | Trajectory):
+        return _discover_given(_dataset(source), written, seed, out, options)
+    recipe = Recipe.of(source, seed, written)
+    if out is None:
+        return chain.discover(recipe.dataset, recipe.config, seed=seed, **options)
+    return discover_into(Path(out), recipe, **options)
+
+
+def discover_into(
+    path: Path,
+    recipe: Recipe,
+    *,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Discovery:
+    """The whole chain into a run folder; training goes on from where it stands there."""
+    dataset = recipe.dataset
+    with run_folder(path, recipe) as folder, _saying_what_is_saved(path):
+        found = chain.discover(
+            dataset,
+            recipe.config,
+            seed=recipe.seed,
+            folder=path,
+            time_limit=time_limit,
+            progress=progress,
+        )
+        write_results(found, folder, f"gnsim discover {recipe.source} --seed {recipe.seed}")
+    return found
+
+
+def train_into(
+    path: Path,
+    recipe: Recipe,
+    *,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """The network alone into a run folder, where `distill_in` and a rollout find it."""
+    dataset = recipe.dataset
+    deadline = None if time_limit is None else time.monotonic() + time_limit
+    with run_folder(path, recipe):
+        return chain.train(dataset, recipe.config, recipe.seed, path, deadline, progress or _silent)
+
+
+def distill_in(
+    path: Path,
+    settings: Sequence[str] = (),
+    *,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Discovery:
+    """Search, selection, verdict, rollouts and report from the network in a run folder.
+
+    `settings` of the search that differ from those of the run go to its ``config.yaml``.
+
+    Raises:
+        InputError: no run folder, no whole ``model.ckpt`` in it, or data other than it was
+            trained on.
+    """
+    recipe = Recipe.read(path, settings)
+    fitted = trained(path, recipe)
+    deadline = None if time_limit is None else time.monotonic() + time_limit
+    with RunFolder(path) as folder, _saying_what_is_saved(path):
+        recipe.write(path)
+        found = chain.distill(
+            fitted, recipe.dataset, recipe.config, recipe.seed, path, deadline, progress or _silent
+        )
+        write_results(found, folder, f"gnsim distill {path}")
+    return found
+
+
+def trained(path: Path, recipe: Recipe) -> Fitted:
+    """The network of a run folder."""
+    file = path / "model.ckpt"
+    if not file.is_file():
+        raise InputError(f"{file}: there is no trained network yet; run gnsim train first")
+    return Fitted.load(file, recipe.dataset.content_hash)
+
+
+def rolled_out(
+    path: Path, names: Sequence[str], steps: int | None, progress: Progress
+) -> dict[str, Rollout]:
+    """``law`` and ``network`` of a run folder, those of `names`, over its held-out data.
+
+    Raises:
+        InputError: no run folder, a file of it that is missing or damaged, or more `steps` than
+            there are data.
+    """
+    recipe = Recipe.read(path)
+    truth = recipe.dataset.test
+    if steps is not None and steps >= len(truth):
+        raise InputError(
+            f"--steps: wanted at most {len(truth) - 1}, the held-out steps of "
+            f"{recipe.dataset.name}, found {steps}"
+        )
+    truth = truth if steps is None else truth.frames(slice(steps + 1))
+    law = Law.load(path / "law.json") if "law" in names else None
+    model = trained(path, recipe).model if "network" in names else None
+    return chain.roll_out(model, law, truth, recipe.config, progress)
+
+
+def write_results(found: Discovery, folder: RunFolder, command: str) -> None:
+    """``law.json``, ``metrics.json``, ``report.html`` and the figures of a discovery."""
+    from gnsim.report import metrics, write_report
+    from gnsim.visualize import write_figures
+
+    found.law.save(folder / "law.json")
+    folder.write_json("metrics.json", metrics(found))
+    write_figures(found, folder / "figures")
+    write_report(found, folder.path, command)
+
+
+@contextmanager
+def _saying_what_is_saved(path: Path) -> Iterator[None]:
+    """Adds to the error of a search that failed that the network is not lost."""
+    try:
+        yield
+    except EngineError as error:
+        raise EngineError(
+            f"{error}; the trained network is saved in {path / 'model.ckpt'}: go on with "
+            f"gnsim distill {path} symbolic.time_limit=SECONDS"
+        ) from error
+
+
+def _silent(phase: str, done: int, total: int, remark: str) -> None:
+    """Nobody is told."""
+
+
+def _dataset(source: Dataset | Trajectory) -> Dataset:
+    if isinstance(source, Dataset):
+        return source
+    return Dataset("trajectory", *split(source), description="given as a Trajectory")
+
+
+def _discover_given(
+    dataset: Dataset, settings: list[str], seed: int, out: str | Path | None, options: Any
+) -> Discovery:
+    """From data in memory; a folder gets a copy of them, so that it can repeat itself."""
+    config = parse_settings(DiscoveryConfig, settings)
+    check_windows(dataset, config)
+    if out is None:
+        return chain.discover(dataset, config, seed=seed, **options)
+    return discover_into(Path(out), _kept(dataset, Path(out), seed, settings), **options)
+
+
+def _kept(dataset: Dataset, out: Path, seed: int, settings: list[str]) -> Recipe:
+    """A recipe that reads `dataset` from its copy in the folder `out`."""
+    data = out / "data"
+    if not (out / CONFIG).exists():
+        refuse_foreign(out, but="data")
+        with RunFolder(out):
+            data.mkdir(exist_ok=True)
+            for part in _PARTS:
+                write(data / f"{part}.h5", getattr(dataset, part))
+    recipe = Recipe.of(data, seed, settings)
+    copy = recipe.dataset
+    if not all(torch.equal(getattr(copy, part).q, getattr(dataset, part).q) for part in _PARTS):
+        raise InputError(f"{data}: holds other data than were given; name another folder")
+    known = replace(copy, name=dataset.name, reference=dataset.reference, law=dataset.law)
+    return recipe.with_dataset(known)

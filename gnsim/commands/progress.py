@@ -1,0 +1,102 @@
+"""What a long command tells on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+#: seconds between two lines about one phase, where there is no terminal
+_EVERY = 10.0
+
+Tell = Callable[[str, int, int, str], None]
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """Within ``with``: a function to be told of progress; warnings come as one line each."""
+    display = _Bars() if sys.stderr.isatty() else _Lines(sys.stderr)
+    with display, _warnings_as_lines(display.line):
+        yield display.tell
+
+
+class _Lines:
+    """A line at the begin of each phase, at its end, and at most every ten seconds between."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.phase = ""
+        self.told = 0.0
+
+    def __enter__(self) -> "_Lines":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stream.flush()
+
+    def tell(self, phase: str, done: int, total: int, remark: str) -> None:
+        now = time.monotonic()
+        if phase == self.phase and now - self.told < _EVERY:
+            return
+        self.phase, self.told = phase, now
+        self.line(f"{phase}: {done} of {total}{f', {remark}' if remark else ''}")
+
+    def line(self, text: str) -> None:
+        print(f"gnsim: {text}", file=self.stream, flush=True)
+
+
+class _Bars:
+    """One bar at a time: phase, bar, time left, remark."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self.console = Console(stderr=True, markup=False, highlight=False)
+        self.bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[remark]}", markup=False),
+            console=self.console,
+        )
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "_Bars":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bars.stop()
+
+    def tell(self, phase: str, done: int, total: int, remark: str) -> None:
+        if phase not in self.tasks:
+            self.tasks[phase] = self.bars.add_task(phase, remark="")
+        self.bars.update(self.tasks[phase], completed=done, total=total, remark=remark)
+
+    def line(self, text: str) -> None:
+        self.console.print(f"gnsim: {text}", soft_wrap=True)
+
+
+@contextmanager
+def _warnings_as_lines(line: Callable[[str], None]) -> Iterator[None]:
+    """Warnings meant for the user as lines; those meant for developers of libraries not at all."""
+
+    def show(message: Warning | str, *details: Any, **more: Any) -> None:
+        line(f"warning: {' '.join(str(message).split())}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for category in (UserWarning, RuntimeWarning):
+            warnings.simplefilter("always", category)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"(torch|lightning)")
+        warnings.showwarning = show
+        yield

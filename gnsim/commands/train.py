@@ -1,0 +1,33 @@
+"""``gnsim train``: the network alone."""
+
+from gnsim.commands.options import Debug, RunOut, Seed, Settings, Source, TimeLimit
+
+
+def train(
+    source: Source,
+    settings: Settings = None,
+    out: RunOut = None,
+    seed: Seed = 0,
+    time_limit: TimeLimit = None,
+    debug: Debug = False,
+) -> None:
+    """Train the network only: model.ckpt and training.csv, for `gnsim distill` and `rollout`.
+
+    The same command again goes on where a run that was stopped stood. torchrun spreads it over
+    several processes.
+    """
+    from gnsim.api import train_into
+    from gnsim.commands.progress import progress
+    from gnsim.commands.running import folder_for, follow
+    from gnsim.recipe import Recipe
+
+    recipe = Recipe.of(source, seed, settings or [])
+    folder = folder_for(recipe, out)
+    if follow(recipe, folder):
+        return
+    with progress() as tell:
+        fitted = train_into(folder, recipe, time_limit=time_limit, progress=tell)
+    for name, error in fitted.pilots.items():
+        print(f"tried hidden masses '{name}': median relative error {error:.3g}")
+    print(f"median relative error on validation windows: {fitted.validation_error:.3g}")
+    print(f"everything is in {folder}")
