@@ -26,8 +26,8 @@ from gnsim.windows import (
 
 _PAIRS_AT_ONCE = 60_000
 _ROUNDS = 25
-#: a step that lowers the cost by this share was worth its Jacobian
-_GOOD_STEP = 0.05
+#: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last
+_GOOD_STEP, _LAST_STEP = 0.5, 0.05
 _LARGEST_DAMPING = 1e6
 _QUOTIENT_STEP = 1e-6
 #: errors above this many times the median, and above this share of the acceleration, are outliers
@@ -130,9 +130,9 @@ def refit(form: Form, coupling: str, problem: Problem, start: Tensor | None = No
             fresh = False
         elif not fresh:
             here, fresh = _Normal(here.errors, _jacobian(model, theta, problem, here.errors)), True
-        elif 0 <= gain < _GOOD_STEP and damping == 0.0:
+        elif 0 <= gain < _LAST_STEP and damping == 0.0:
             break
-        elif gain <= 0 or not gain == gain:
+        elif not gain > 0:
             damping = max(10 * damping, 1e-6)
             if damping > _LARGEST_DAMPING:
                 break
@@ -231,10 +231,12 @@ def _jacobian(
     """
     couplings = theta[-model.x.numel() :].abs().max()
     sizes = torch.where(
-        torch.arange(len(theta)) < len(model.pair.constants), theta.abs(), couplings
+        torch.arange(len(theta)) < len(model.pair.constants),
+        theta.abs().clamp_min(_QUOTIENT_STEP),
+        couplings.clamp_min(torch.finfo(theta.dtype).tiny / _QUOTIENT_STEP),
     )
     columns = []
-    for k, size in enumerate(_QUOTIENT_STEP * sizes.clamp_min(_QUOTIENT_STEP)):
+    for k, size in enumerate(_QUOTIENT_STEP * sizes):
         moved = theta.clone()
         moved[k] += size
         columns.append((errors - _errors(model, moved, problem)) / (moved[k] - theta[k]))
