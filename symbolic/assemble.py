@@ -71,7 +71,8 @@ def _names(shape: sympy.Expr) -> dict[str, str]:
         if term in (s, -s)
     }
     free = sorted(s.name for s in shape.free_symbols if s.name.startswith("c"))
-    named, used = {}, 0
+    named: dict[str, str] = {}
+    used = 0
     for name in free:
         if name in lengths and "r0" not in named.values():
             named[name] = "r0"
