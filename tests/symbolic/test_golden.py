@@ -1,0 +1,73 @@
+"""The golden test: messages of the true potential become the law of the system that sent them.
+
+The settings are the published ones, softening included: the law that comes out is the softened one,
+``k a_i a_j / (r + e)^2``.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from gnsim.datasets.systems import SYSTEMS, hamiltonian, simulate
+from gnsim.integrators import KahanLi8
+from gnsim.simulator import Simulator
+from gnsim.state import Trajectory
+from gnsim.symbolic.engines import engine
+from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.front import gathered
+from gnsim.symbolic.law import Constant, Law
+from gnsim.symbolic.messages import sample_messages
+from gnsim.symbolic.parser import symbol
+from gnsim.windows import WindowSampler
+
+SECONDS = 5.0
+#: positions of law and truth after a rollout: rounding of the constants, carried along
+ROLLOUT = 1e-8
+
+
+@cache
+def paths(name: str) -> Trajectory:
+    return simulate(name, trajectories=50, bodies=4, dim=3, frames=6, interval=0.01)
+
+
+def written(name: str) -> str:
+    system = SYSTEMS[name]
+    return system.law(system.settings())
+
+
+def distilled(name: str, folder: Path) -> Law:
+    """The best candidate that Operon makes of the true messages, as a law."""
+    table = sample_messages(hamiltonian(name), WindowSampler(paths(name), 1), 1000, 0)
+    found = engine("operon").search(
+        table.X, table.y, table.names, seed=0, time_limit=SECONDS, out_dir=folder
+    )
+    front = gathered(found, table.names, table.X, table.y)
+    form = form_of(min(front, key=lambda c: c.loss).equation)
+    constants = {"k": form.strength, **form.constants}
+    named = {name: Constant(value, 0.0) for name, value in constants.items()}
+    return Law(symbol("k") * form.shape, named, 3)
+
+
+@pytest.mark.parametrize("name", ["spring", "r2", "charge"])
+def test_messages_of_the_truth_become_its_law(name: str, tmp_path: Path) -> None:
+    law = distilled(name, tmp_path)
+    assert law.equals(written(name)), str(law)
+    others = [other for other in SYSTEMS if other != name]
+    assert not any(law.equals(written(other)) for other in others)
+    start, times = paths(name)[0], paths(name).t
+    true, found = (
+        Simulator(h, KahanLi8(), 4).rollout(start, times)
+        for h in (hamiltonian(name), law.hamiltonian())
+    )
+    assert (found.q - true.q).abs().max() < ROLLOUT
+    wrong = Simulator(hamiltonian("spring" if name != "spring" else "r2"), KahanLi8(), 4)
+    assert (wrong.rollout(start, times).q - true.q).abs().max() > 1e3 * ROLLOUT
+
+
+def test_the_messages_are_the_true_forces() -> None:
+    table = sample_messages(hamiltonian("r2"), WindowSampler(paths("r2"), 1), 1000, 0)
+    columns = dict(zip(table.names, torch.from_numpy(table.X).T, strict=True))
+    expected = columns["mass_i"] * columns["mass_j"] / (columns["r"] + 0.01) ** 2
+    assert torch.allclose(torch.from_numpy(table.y), expected, rtol=1e-12)
