@@ -73,7 +73,12 @@ class Fit:
     coupling: str
     bodies: int
     parameters: Float[Tensor, " parameters"]
-    replicates: tuple[Float[Tensor, "groups parameters"], ...]
+    replicates: tuple[Float[Tensor, "_ parameters"], ...]
+
+    @property
+    def couplings(self) -> Float[Tensor, " couplings"]:
+        """The couplings x of the strength."""
+        return self.parameters[len(self.form.constants) :]
 
     def dynamics(self) -> CoupledPairs:
         """The fitted form as a dynamics in positions and velocities."""
@@ -160,7 +165,7 @@ class _Normal:
 
     def left_out(
         self, theta: Float[Tensor, " p"], groupings: tuple[Tensor, ...]
-    ) -> tuple[Float[Tensor, "groups p"], ...]:
+    ) -> tuple[Float[Tensor, "_ p"], ...]:
         """The parameters without each group of nodes in turn, to first order."""
         grams, gradients = self._by_node()
         gram, gradient = grams.sum(0), gradients.sum(0)

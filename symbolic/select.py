@@ -1,7 +1,7 @@
 """Which candidate is the law: each is refitted on trajectories and compared on held-out ones."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import sympy
@@ -11,6 +11,7 @@ from torch import Tensor
 from gnsim.dynamics import Dynamics
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.front import Candidate
+from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.refit import Fit, Problem, RefitError, final_error, refit
 from gnsim.symbolic.simplify import rounded_exponents
 
@@ -20,6 +21,8 @@ NUMERICAL = 1e-6
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
 #: differences below this many times what halving the time step changes are the integrator's
 _STEP_ERRORS = 3.0
+#: where the refit of a softening starts
+_SOFTENING = sympy.Float(1e-3)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def select(
     couplings: Tensor,
     progress: Callable[[int, int], None] | None = None,
 ) -> Selection:
-    """Refits each candidate, and its variant with rounded exponents, on `train`; chooses on `held_out`.
+    """Refits each candidate and its variants on `train`; chooses on `held_out`.
 
     From the simplest up, a candidate replaces the one before it only where its constants are
     determined and its held-out errors are smaller: by a margin for its size, beyond chance, and
@@ -73,7 +76,7 @@ def select(
     if not scored:
         raise RefitError(failures[0] if failures else "no candidate equation to refit")
     scored.sort(key=lambda s: (s.complexity, s.error))
-    floor = _integration_error(min(scored, key=lambda s: s.error), held_out)
+    floor = step_error(min(scored, key=lambda s: s.error).fit.dynamics(), held_out)
     chosen, reasons = scored[0], []
     for rival in scored[1:]:
         gain, error = _advantage(chosen, rival, floor, held_out.bodies)
@@ -100,6 +103,13 @@ def signed_errors(model: Dynamics, problem: Problem) -> Tensor:
         return torch.cat([final_error(model, problem, part) for part in problem.chunks()])
 
 
+def step_error(model: Dynamics, problem: Problem) -> Tensor:
+    """Three times what halving the time step changes in each error, [nodes, kinds]."""
+    finer = replace(problem, substeps=2 * problem.substeps)
+    change = signed_errors(model, problem) - signed_errors(model, finer)
+    return _STEP_ERRORS * change.norm(dim=-1).nan_to_num(nan=math.inf)
+
+
 def mean_error(sizes: Tensor) -> float:
     """Geometric mean: every body and window counts alike, close encounters and quiet years."""
     return float(sizes.clamp(1e-15, 1e6).log().mean().exp())
@@ -121,13 +131,32 @@ def _score(
 
 
 def _with_variants(candidates: Sequence[Candidate]) -> list[tuple[sympy.Expr, Candidate]]:
-    """The candidates and their variants with rounded exponents, one of each shape."""
+    """The candidates and their variants, one of each shape."""
     unique: dict[sympy.Expr, tuple[sympy.Expr, Candidate]] = {}
     for candidate in candidates:
-        for expression in (candidate.equation, rounded_exponents(candidate.equation)):
-            if expression is not None:
-                unique.setdefault(form_of(expression).shape, (expression, candidate))
+        for expression in _variants(candidate.equation):
+            unique.setdefault(form_of(expression).shape, (expression, candidate))
     return list(unique.values())
+
+
+def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:
+    """An expression; with exponents rounded; and that with its negative powers of r softened.
+
+    A softening is far smaller than the distances that most messages are about, so that an engine
+    does not see it; trajectories with close encounters do.
+    """
+    yield expression
+    rounded = rounded_exponents(expression)
+    if rounded is not None:
+        yield rounded
+    r = symbol("r")
+    plain = expression if rounded is None else rounded
+    softened = plain.replace(
+        lambda e: e.is_Pow and e.base == r and e.exp.is_negative,
+        lambda e: (r + _SOFTENING) ** e.exp,
+    )
+    if softened != plain:
+        yield softened
 
 
 def vague(fit: Fit) -> tuple[str, ...]:
@@ -138,16 +167,8 @@ def vague(fit: Fit) -> tuple[str, ...]:
     return tuple(name for name, known in zip(names, determined.tolist(), strict=True) if not known)
 
 
-def _integration_error(best: Scored, problem: Problem) -> Tensor:
-    """What halving the time step changes in each error of the best candidate, [nodes, kinds]."""
-    finer = replace(problem, substeps=2 * problem.substeps)
-    model = best.fit.dynamics()
-    change = signed_errors(model, problem) - signed_errors(model, finer)
-    return _STEP_ERRORS * change.norm(dim=-1).nan_to_num(nan=math.inf)
-
-
 def _advantage(smaller: Scored, larger: Scored, floor: Tensor, bodies: int) -> tuple[float, float]:
-    """Mean fall of the log error from one form to the other, and its standard error over windows."""
+    """Mean fall of the log error between two forms, and its standard error over windows."""
     least = floor.clamp(NUMERICAL, 1e6)
     logs = [torch.maximum(s.sizes, least).clamp_max(1e6).log() for s in (smaller, larger)]
     per_window = (logs[0] - logs[1]).view(-1, bodies, logs[0].shape[1]).mean((1, 2))
