@@ -1,0 +1,50 @@
+"""How well rollouts of the law and of the network keep their own energy."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from gnsim.dynamics import Hamiltonian
+from gnsim.invariants import energy, kinetic_energy
+from gnsim.state import Trajectory
+from gnsim.visualize.style import LAW, MINUS, NETWORK, canvas, elapsed, label_axes, styled
+
+if TYPE_CHECKING:
+    from gnsim.discovery import Discovery
+
+_FRAMES = 400
+
+
+@styled
+def energy_figure(discovery: "Discovery") -> Figure:
+    """Relative energy error of both rollouts over time; of the worst of many systems."""
+    systems = discovery.dataset.test.num_systems
+    of = f", the largest of {systems} systems" if systems > 1 else ""
+    figure, axes = canvas(f"Energy error of the rollouts{of}")
+    label = "time"
+    hamiltonians = {"law": discovery.law.hamiltonian, "network": discovery.model.hamiltonian}
+    for (name, hamiltonian), colour in zip(hamiltonians.items(), (LAW, NETWORK), strict=True):
+        path = thinned(discovery.rollouts[name].trajectory)
+        if len(path) < 2:
+            continue
+        t, label = elapsed(path)
+        error = relative_energy_error(hamiltonian(), path).amax(1).numpy()
+        axes.plot(t[1:], np.where(error > 0, error, np.nan)[1:], color=colour, label=name)
+    axes.set_yscale("log")
+    axes.legend()
+    label_axes(axes, label, f"|H(t) {MINUS} H(0)| over max(|H(0)|, kinetic energy)")
+    return figure
+
+
+def relative_energy_error(hamiltonian: Hamiltonian, path: Trajectory) -> torch.Tensor:
+    """|H - H_0| of each frame and system over ``max(|H_0|, max_t T)``, as in `energy_drift`."""
+    values = energy(hamiltonian, path)
+    scale = torch.maximum(values[0].abs(), kinetic_energy(path).amax(0))
+    return torch.where(values == values[0], 0.0, (values - values[0]).abs() / scale)
+
+
+def thinned(path: Trajectory) -> Trajectory:
+    """At most some 400 frames, the first and every so many after it."""
+    return path.frames(slice(None, None, max(1, -(-len(path) // _FRAMES))))
