@@ -1,0 +1,134 @@
+"""What the command line prints at the end of a discovery: aligned, under 100 columns."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnsim.report.numbers import relative
+from gnsim.report.scores import equals_truth, position_errors
+from gnsim.visualize.masses import couplings
+from gnsim.visualize.style import body_names, short
+
+if TYPE_CHECKING:
+    from gnsim.discovery import Discovery
+
+_WIDTH = 92
+#: more bodies than this have one row for all of them in the table of errors
+_MOST_ROWS = 40
+
+
+def summary(discovery: "Discovery", folder: Path | None = None) -> str:
+    """The law, its verdict, constants and masses with errors, and how the rollouts fared."""
+    parts = [_law(discovery), _verdict(discovery), _masses(discovery), _rollouts(discovery)]
+    if folder is not None:
+        parts.append([f"everything is in {folder}"])
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Aligned lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = []
+    for first, *others in (header, *rows):
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append(indent + "  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return lines
+
+
+def _law(discovery: "Discovery") -> list[str]:
+    law = discovery.law
+    status = law.verdict.status if law.verdict else "candidate"
+    called = {
+        "verified": "the law",
+        "candidate": "a candidate, not a verified law",
+        "no law found": "no law found; the best of the equations that were tried",
+    }[status]
+    lines = textwrap.wrap(f"F(r) = {law.expr}", _WIDTH - 2, subsequent_indent="         ")
+    return [
+        f"{short(discovery.dataset.name)}: {called}",
+        *("  " + line for line in lines),
+        *_constants(discovery),
+    ]
+
+
+def _constants(discovery: "Discovery") -> Iterator[str]:
+    constants = discovery.law.constants
+    width = max(map(len, constants), default=0)
+    for name, c in constants.items():
+        error = "" if c.stderr is None else f" ± {c.stderr:.1e}"
+        unit = f" {' '.join(c.unit.split())}" if c.unit else ""
+        yield f"  {name:{width}} = {c.value:.10g}{error}{unit}"[:_WIDTH]
+
+
+def _verdict(discovery: "Discovery") -> list[str]:
+    verdict, equal = discovery.law.verdict, equals_truth(discovery)
+    lines = [f"verified: {str(discovery.law.verified).lower()}"]
+    for reason in verdict.reasons if verdict else ():
+        lines += textwrap.wrap(reason, _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    if equal is not None:
+        lines.append(f"form equals the true law ({discovery.dataset.law}): {_yes(equal)}")
+    return lines
+
+
+def _masses(discovery: "Discovery") -> list[str]:
+    rows = couplings(discovery)
+    if not rows:
+        return []
+    meaning = discovery.law.metadata["couplings"]["meaning"]
+    scored = any(row["reference"] is not None for row in rows)
+    header = ["body", "value", "standard error", "by time only"]
+    body = [
+        [
+            short(r["body"], 20),
+            f"{r['value']:.8e}",
+            f"{r['stderr']:.1e}",
+            f"{r['stderr_by_time']:.1e}",
+        ]
+        for r in rows
+    ]
+    if not scored:
+        return [f"{meaning}, inferred from motion alone", *table(header, body)]
+    header += ["reference GM", "relative error"]
+    for cells, row in zip(body, rows, strict=True):
+        known = row["reference"] is not None
+        cells += [f"{row['reference']:.8e}" if known else "-", relative(row["relative_error"])]
+    title = f"{meaning}, inferred from motion alone; references are for scoring only"
+    return [title, *table(header, body)]
+
+
+def _rollouts(discovery: "Discovery") -> list[str]:
+    test, rollouts = discovery.dataset.test, discovery.rollouts
+    names = body_names(test)
+    errors = {name: position_errors(r, len(names)) for name, r in rollouts.items()}
+    header = ["relative position error", *(f"{n}, {k}" for n in rollouts for k in ("max", "final"))]
+    rows = [
+        [
+            short(body, 20),
+            *(_error(errors[n][k][key]) for n in rollouts for key in ("max", "final")),
+        ]
+        for k, body in enumerate(names[:_MOST_ROWS])
+    ]
+    span = f"{float(test.t[-1] - test.t[0]):g} {short(test.units.time or 'units of time')}"
+    systems = f", worst of {test.num_systems} systems" if test.num_systems > 1 else ""
+    lines = [f"rollouts over {span} of held-out data{systems}", *table(header, rows)]
+    if len(names) > _MOST_ROWS:
+        lines.append(f"  and {len(names) - _MOST_ROWS} bodies more, see metrics.json")
+    lines += [
+        f"  energy error, {name}: at most {r.energy_error:.1e}, drift {r.energy_slope:.1e} "
+        f"per {short(test.units.time or 'unit of time')}"
+        for name, r in rollouts.items()
+    ]
+    for name, rollout in rollouts.items():
+        if rollout.diverged:
+            text = f"{name} ended early: {rollout.diverged}"
+            lines += textwrap.wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return lines
+
+
+def _error(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
