@@ -1,0 +1,65 @@
+"""From a fit to the parts of a law: names, units, errors, the heaviest body as unit of mass."""
+
+import pytest
+import torch
+
+from gnsim.state import Units
+from gnsim.symbolic.assemble import parts_of
+from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.parser import parse
+from gnsim.symbolic.refit import Fit
+
+UNITS = Units("m", "s", "kg")
+BODIES = ("sun", "earth", "moon")
+
+
+def fit_of(text: str, coupling: str, *x: float) -> Fit:
+    """A fit whose parameters scatter by a hundredth of themselves in two groups."""
+    form = form_of(parse(text, ("r", "mass_i", "mass_j")))
+    parameters = torch.tensor([*form.constants.values(), *x], dtype=torch.float64)
+    replicates = (torch.stack([1.01 * parameters, 0.99 * parameters]),)
+    return Fit(form, coupling, len(BODIES), parameters, replicates)
+
+
+def test_a_spring_has_a_stiffness_and_a_rest_length() -> None:
+    parts = parts_of(fit_of("2.0*r - 3.0", "none", 2.0), BODIES, UNITS)
+    assert parts.constants["k"].value == 2.0
+    assert parts.constants["r0"].value == 1.5
+    assert parts.constants["k"].unit == "s^-2 kg"
+    assert parts.constants["r0"].unit == "m"
+    assert parts.force == parse("k*(r - r0)", ("k", "r", "r0"))
+    assert not parts.hidden
+
+
+def test_the_jackknife_gives_the_standard_errors() -> None:
+    parts = parts_of(fit_of("2.0*r - 3.0", "none", 2.0), BODIES, UNITS)
+    # (groups - 1) / groups * sum of squares = 1/2 * 2 * 0.01^2
+    assert parts.constants["k"].stderr == pytest.approx(0.02)
+    assert parts.constants["r0"].stderr == pytest.approx(0.015)
+
+
+def test_hidden_sources_become_masses_of_the_heaviest() -> None:
+    parts = parts_of(fit_of("1.0/r**2", "source", 8.0, 2.0, 0.5), BODIES, UNITS)
+    mass = parts.hidden["mass"]
+    assert mass.values == (1.0, 0.25, 0.0625)
+    assert mass.names == BODIES
+    assert mass.unit == "mass of sun"
+    assert mass.stderr == pytest.approx((0.0, 0.0, 0.0), abs=1e-12)  # a common factor cancels
+    assert parts.constants["G"].value == 8.0
+    assert parts.constants["G"].unit == "m^3 s^-2 (mass of sun)^-1"
+    assert parts.force == parse("G*mass_i*mass_j/r**2", ("G", "mass_i", "mass_j", "r"))
+    assert parts.metadata["couplings"]["values"] == [8.0, 2.0, 0.5]
+    assert parts.metadata["couplings"]["stderr"] == pytest.approx([0.08, 0.02, 0.005])
+
+
+def test_hidden_responses_become_masses_the_other_way_round() -> None:
+    parts = parts_of(fit_of("1.0*r - 1.0", "response", 8.0, 2.0, 0.5), BODIES, UNITS)
+    assert parts.hidden["mass"].values == (0.0625, 0.25, 1.0)
+    assert parts.hidden["mass"].unit == "mass of moon"
+    assert parts.constants["k"].value == 0.5
+
+
+def test_a_force_without_a_degree_has_no_unit_for_its_strength() -> None:
+    parts = parts_of(fit_of("2.0*exp(-0.5*r)", "none", 2.0), BODIES, UNITS)
+    assert parts.constants["k"].unit == ""
+    assert parts_of(fit_of("2.0*r", "none", 2.0), BODIES, Units()).constants["k"].unit == ""

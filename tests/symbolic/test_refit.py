@@ -1,0 +1,140 @@
+"""Refit: constants and hidden masses come back from wrong starts, with honest errors and units."""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from gnsim.datasets.systems import simulate
+from gnsim.integrators import KahanLi6, Leapfrog
+from gnsim.state import Trajectory
+from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.parser import parse
+from gnsim.symbolic.refit import Fit, Problem, RefitError, refit
+
+FOUND = 1e-3
+STIFFNESS, REST = 2.0, 1.0
+
+
+@cache
+def springs(trajectories: int = 10, frames: int = 9) -> Trajectory:
+    return simulate("spring", trajectories=trajectories, bodies=3, dim=2, frames=frames)
+
+
+@cache
+def gravity() -> Trajectory:
+    return simulate("r2", trajectories=1, bodies=3, dim=2, frames=81, interval=0.05, softening=0.5)
+
+
+def fitted(text: str, coupling: str, path: Trajectory, **start: torch.Tensor) -> Fit:
+    problem = Problem.of(path, 4, 40, KahanLi6(), 1)
+    names = ("r", "mass_i", "mass_j")
+    return refit(form_of(parse(text, names)), coupling, problem, **start)
+
+
+@pytest.mark.parametrize("text", ["3.1*r - 5.0", "1.0*r + 0.5"])
+def test_a_spring_from_a_wrong_start(text: str) -> None:
+    rest, stiffness = fitted(text, "none", springs()).parameters.tolist()
+    sign = 1 if text.endswith("0.5") else -1  # a constant keeps the sign it was written with
+    assert sign * rest == pytest.approx(-REST, rel=FOUND)
+    assert stiffness == pytest.approx(STIFFNESS, rel=FOUND)
+
+
+def test_a_wrong_form_does_not_become_the_truth() -> None:
+    fit = fitted("3.1*r", "none", springs())
+    assert abs(float(fit.parameters[-1]) / STIFFNESS - 1) > 0.01
+
+
+@pytest.mark.parametrize(
+    "text", ["2.0*mass_i*mass_j/(r + 0.3)**2", "0.7*mass_i*mass_j/(r + 0.6)**1.8"]
+)
+def test_gravity_and_its_exponent_from_a_wrong_start(text: str) -> None:
+    fit = fitted(text, "none", gravity())
+    *constants, strength = fit.parameters.tolist()
+    assert constants == pytest.approx([0.5, -2.0][: len(constants)], rel=FOUND)
+    assert strength == pytest.approx(1.0, rel=FOUND)
+
+
+@pytest.mark.parametrize("off", [0.6, 1.5])
+def test_hidden_masses_of_gravity(off: float) -> None:
+    whole = gravity()
+    bare = replace(whole, attributes={}, p=whole.velocity)
+    start = off * whole.mass.roll(1)
+    fit = fitted("1.0/(r + 0.4)**2", "source", bare, start=start)
+    assert fit.parameters[1:].tolist() == pytest.approx(whole.mass.tolist(), rel=FOUND)
+    assert float(fit.parameters[0]) == pytest.approx(0.5, rel=FOUND)
+
+
+def test_hidden_masses_of_springs() -> None:
+    settings = {"trajectories": 1, "bodies": 3, "dim": 2, "frames": 61, "interval": 0.05}
+    whole = simulate("spring", **settings)
+    bare = replace(whole, attributes={}, p=whole.velocity)
+    fit = fitted("1.3*r - 1.0", "response", bare)
+    expected = (STIFFNESS / whole.mass).tolist()
+    assert fit.parameters[1:].tolist() == pytest.approx(expected, rel=FOUND)
+
+
+def noisy(seed: int, noise: float = 0.02) -> Trajectory:
+    """Exact positions and noisy velocities."""
+    whole = springs()
+    generator = torch.Generator().manual_seed(seed)
+    error = noise * torch.randn(whole.p.shape, generator=generator, dtype=torch.float64)
+    return replace(whole, p=whole.p + whole.mass[:, None] * error)
+
+
+@cache
+def scatter() -> torch.Tensor:
+    """How many standard errors the constants are off the truth, on 40 noisy data sets."""
+    form = form_of(parse("2.0*r - 2.0", ("r",)))
+    truth = torch.tensor([REST, STIFFNESS], dtype=torch.float64)
+    off = []
+    for seed in range(40):
+        problem = Problem.of(noisy(seed), 4, 20, Leapfrog(), 2)
+        values, errors = refit(form, "none", problem).estimate(lambda p: p)
+        off.append((values - truth).abs() / errors)
+    return torch.stack(off)
+
+
+def coverage(errors: float) -> float:
+    """How often an interval of so many standard errors holds the true constants."""
+    return float((scatter() < errors).double().mean())
+
+
+def test_standard_errors_cover_as_they_should() -> None:
+    assert 0.5 <= coverage(1) <= 0.85
+
+
+def test_a_quarter_of_them_would_not() -> None:
+    assert coverage(1 / 4) < 0.5
+
+
+def test_less_noise_gives_smaller_errors_in_proportion() -> None:
+    form = form_of(parse("2.0*r - 2.0", ("r",)))
+    loud, quiet = (
+        refit(form, "none", Problem.of(noisy(1, n), 4, 20, KahanLi6(), 1)).estimate(lambda p: p)[1]
+        for n in (1e-2, 1e-3)
+    )
+    assert (loud / quiet).tolist() == pytest.approx([10.0, 10.0], rel=0.2)
+
+
+def test_units_of_length_and_time_scale_the_constants_exactly() -> None:
+    path, length, time = noisy(0), 1.5e11, 86400.0
+    scaled = replace(path, t=path.t * time, q=path.q * length, p=path.p * length / time)
+    found = fitted("1.7*r - 2.5", "none", path)
+    far = fitted(f"{1.7 / time**2}*r - {2.5 * length / time**2}", "none", scaled)
+    units = torch.tensor([length, time**-2], dtype=torch.float64)
+    ratio = far.parameters / found.parameters / units
+    assert ratio.tolist() == pytest.approx([1.0, 1.0], rel=1e-6)
+    errors = far.estimate(lambda p: p)[1] / found.estimate(lambda p: p)[1] / units
+    assert errors.tolist() == pytest.approx([1.0, 1.0], rel=1e-3)
+
+
+def test_a_motion_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(RefitError, match="not finite"):
+        fitted("1.0*log(r - 50.0)", "none", springs())
+
+
+def test_a_fit_repeats_to_the_bit() -> None:
+    first, again = (fitted("3.1*r - 5.0", "none", springs()) for _ in range(2))
+    assert torch.equal(first.parameters, again.parameters)

@@ -1,0 +1,74 @@
+"""Selection: the truth against its rivals, and exponents rounded where data do not object."""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from gnsim.datasets.systems import simulate
+from gnsim.datasets.systems.truth import integrate
+from gnsim.integrators import KahanLi6
+from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
+from gnsim.state import Trajectory
+from gnsim.symbolic.equality import equals
+from gnsim.symbolic.front import Candidate
+from gnsim.symbolic.parser import parse
+from gnsim.symbolic.refit import Problem
+from gnsim.symbolic.select import Selection, select
+
+ONE = torch.ones(1, dtype=torch.float64)
+
+
+class Power(PairPotential):
+    """``dV/dr = (r + 0.5)^-n``."""
+
+    def __init__(self, power: float) -> None:
+        super().__init__()
+        self.power = power
+
+    def force(self, r: torch.Tensor, source: Attributes, target: Attributes) -> torch.Tensor:
+        return (r + 0.5) ** -self.power
+
+
+@cache
+def halves(power: float | None) -> tuple[Trajectory, Trajectory]:
+    """Training and held-out systems of a power law, or of springs."""
+    sizes = {"trajectories": 14, "bodies": 3, "dim": 2, "frames": 13, "equal_masses": True}
+    whole = simulate("spring", **sizes)
+    if power is not None:
+        whole = integrate(PairwiseHamiltonian(Power(power)), whole[0], 13, 0.1)
+    return whole.systems(torch.arange(9)), whole.systems(torch.arange(9, 14))
+
+
+def chosen(power: float | None, *texts: str, noise: float = 0.0) -> Selection:
+    problems = []
+    for seed, part in enumerate(halves(power)):
+        generator = torch.Generator().manual_seed(seed)
+        error = noise * torch.randn(part.p.shape, generator=generator, dtype=torch.float64)
+        problems.append(Problem.of(replace(part, p=part.p + error), 4, 18, KahanLi6(), 1))
+    candidates = [Candidate(parse(text, ("r",)), 0, 0.0, "test") for text in texts]
+    return select(candidates, "none", *problems, ONE)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_the_truth_wins_over_smaller_and_larger_rivals(noise: float) -> None:
+    rivals = ("1.5*r", "1.0*r - 0.5", "1.1*r - 0.9 + 0.1*r**2", "0.5")
+    selection = chosen(None, *rivals, noise=noise)
+    assert equals(selection.chosen.fit.form.shape, "r - c")
+    assert len(selection.scored) == len(rivals)
+    assert selection.reasons
+
+
+def test_without_the_truth_a_rival_is_chosen_and_errs() -> None:
+    selection = chosen(None, "1.5*r", "0.5")
+    assert selection.chosen.error > 0.01
+
+
+@pytest.mark.parametrize(("power", "rounded"), [(2.0, True), (2.05, False)])
+def test_exponents_are_rounded_where_data_do_not_object(power: float, rounded: bool) -> None:
+    fit = chosen(power, "1.0*(r + 0.48)**(-2.04)").chosen.fit
+    exponents = [value for value in fit.parameters.tolist() if value < 0]
+    assert (not exponents) == rounded
+    if not rounded:
+        assert exponents[0] == pytest.approx(-2.05, abs=1e-3)
