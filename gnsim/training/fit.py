@@ -139,7 +139,7 @@ def _steps(
             improved = error < standing.best
             standing = standing.after(error, run)
             record.row(run, loss, error)
-        number = int(run.agreed(interruption.signal or 0))
+        number = run.agreed(interruption.signal or 0)
         if due or number:
             record.save(run, standing, facts, best=improved)
         tell("training", run.step, config.steps, standing.best)

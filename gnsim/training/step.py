@@ -82,11 +82,11 @@ class Training:
         """Whether this process is the one that writes; the only one, outside torchrun."""
         return self.fabric.is_global_zero
 
-    def agreed(self, wish: float) -> float:
+    def agreed(self, wish: int) -> int:
         """The largest of the wishes of all processes: what one must do, all do in the same step."""
         if self.fabric.world_size == 1:
             return wish
-        return float(self.fabric.all_reduce(torch.tensor(float(wish)), reduce_op="max"))
+        return int(self.fabric.all_reduce(torch.tensor(int(wish)), reduce_op="max"))
 
     def validate(self) -> float:
         """Median relative error of the held-out windows."""
@@ -156,7 +156,7 @@ class Training:
     def _require_finite(self, what: str, value: Tensor) -> None:
         if not bool(torch.isfinite(value)):
             raise NonFiniteError(
-                f"training step {self.step}: the {what} is {float(value):g}; nothing was written "
+                f"training step {self.step}: the {what} is {float(value.detach()):g}; nothing was written "
                 "since the last checkpoint; lower learning_rate or raise substeps"
             )
 

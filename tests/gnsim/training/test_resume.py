@@ -1,0 +1,68 @@
+"""Killed and started again, training ends in the same bits."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = Path(__file__).with_name("killed.py")
+
+
+def start(*arguments, launcher=(sys.executable,)):
+    return subprocess.Popen(
+        [*launcher, str(SCRIPT), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        text=True,
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out.split()[-1]
+
+
+def kill_after(process, line):
+    """SIGKILL as soon as the process has told of a step."""
+    for told in process.stderr:
+        if told.strip() == line:
+            process.kill()
+            break
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return finish(start(folder)), (folder / "training.csv").read_text()
+
+
+def test_two_kills_leave_no_trace_in_weights_and_log(whole, tmp_path):
+    for line in ("step 12", "step 28"):
+        kill_after(start(tmp_path, 0.005), line)
+        assert (tmp_path / "checkpoints").is_dir()
+    assert finish(start(tmp_path)) == whole[0]
+    assert (tmp_path / "training.csv").read_text() == whole[1]
+
+
+def test_a_lost_checkpoint_costs_steps_but_no_bit(whole, tmp_path):
+    kill_after(start(tmp_path, 0.005), "step 33")
+    (tmp_path / "checkpoints" / "best.ckpt").unlink()
+    sorted((tmp_path / "checkpoints").glob("step-*.ckpt"))[-1].write_bytes(b"half a file")
+    assert finish(start(tmp_path)) == whole[0]
+
+
+def test_two_processes_of_torchrun_agree_and_one_writes(tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    process = start(tmp_path, launcher=(sys.executable, *torchrun))
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    first, second = [line for line in out.split() if len(line) == 64]
+    assert first == second
+    rows = (tmp_path / "training.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == [str(n) for n in range(5, 41, 5)]
