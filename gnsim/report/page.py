@@ -38,7 +38,7 @@ _CAPTIONS: Mapping[str, str] = {
     "rollout_outer": "The bodies farther out, over the same span.",
     "error_law": "Largest error up to each time, relative to the distance from the centre.",
     "error_network": "The network's own rollout, on the same axes.",
-    "energy": "Each rollout conserves its own energy, not that of the other.",
+    "energy": "The energy of each rollout by its own Hamiltonian, against that at its start.",
     "masses": "Dots left of their bars lie within one standard error of the reference.",
 }
 _TITLES: Mapping[str, str] = {

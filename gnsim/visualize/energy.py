@@ -18,8 +18,13 @@ _FRAMES = 400
 
 
 @styled
-def energy_figure(discovery: "Discovery") -> Figure:
-    """Relative energy error of both rollouts over time; of the worst of many systems."""
+def energy_figure(discovery: "Discovery") -> Figure | None:
+    """Relative energy error of both rollouts over time; of the worst of many systems.
+
+    None where both ended at once.
+    """
+    if all(len(rollout.trajectory) < 2 for rollout in discovery.rollouts.values()):
+        return None
     systems = discovery.dataset.test.num_systems
     of = f", the largest of {systems} systems" if systems > 1 else ""
     figure, axes = canvas(f"Energy error of the rollouts{of}")

@@ -49,6 +49,23 @@ def test_hostile_names_are_drawn_as_text(hostile):
         assert rendered(figure, dpi=40)[:4] == PNG, name
 
 
+@pytest.mark.parametrize("frames", [1, 2])
+def test_rollouts_that_end_at_once_are_drawn_as_far_as_they_go(discovery, frames):
+    cut = {
+        name: replace(
+            rollout,
+            trajectory=rollout.trajectory.frames(slice(frames)),
+            position_error=rollout.position_error[:frames],
+            diverged="stopped",
+        )
+        for name, rollout in discovery.rollouts.items()
+    }
+    names = ("rollout", "error_law", "energy")
+    figures = [FIGURES[name](replace(discovery, rollouts=cut)) for name in names]
+    assert (figures[2] is None) == (frames == 1)
+    assert all(rendered(figure, dpi=40)[:4] == PNG for figure in figures if figure)
+
+
 def test_names_in_other_scripts_are_drawn_without_a_warning():
     figure, axes = canvas("太陽 ☉ 🪐")
     label_ends(axes, ["木星"], [0.5], ["#000000"])
