@@ -56,10 +56,11 @@ class SymbolicConfig:
     runs: int = 2
     time_limit: float = 30.0
     samples: int = 2000
-    candidates: int = 8
+    candidates: int = 6
     window: int = 8
     windows: int = 1500
-    selection_windows: int = 100
+    selection_windows: int = 80
+    verdict_windows: int = 300
     integrator: str = "kahan_li6"
     substeps: int = 1
 
@@ -298,12 +299,13 @@ def settle(
     tell("fitting constants", 1, 2, "")
     train, test = dataset.train, dataset.test
     parts = parts_of(fit, body_names(train), train.units)
+    part = config.symbolic.verdict_windows
     verdict, errors = verify(
         fit,
         model.double(),
         parts.constants,
-        everything,
-        problem(test, config, config.symbolic.windows),
+        problem(train, config, part),
+        problem(test, config, part),
     )
     law = Law(
         parts.force,

@@ -25,7 +25,7 @@ from gnsim.windows import (
 )
 
 _PAIRS_AT_ONCE = 60_000
-_ROUNDS = 25
+_ROUNDS = 12
 #: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last
 _GOOD_STEP, _LAST_STEP = 0.5, 0.05
 _LARGEST_DAMPING = 1e6

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
+from gnsim.symbolic.expressions import complexity
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.parser import symbol
@@ -23,6 +24,8 @@ _MARGIN, _SIGNIFICANT = 0.05, 5.0
 _STEP_ERRORS = 3.0
 #: where the refit of a softening starts
 _SOFTENING = sympy.Float(1e-3)
+#: forms up to this size are tried softened
+_SMALL = 10
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,8 @@ def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:
         yield rounded
     r = symbol("r")
     plain = expression if rounded is None else rounded
+    if complexity(plain) > _SMALL:
+        return
     softened = plain.replace(
         lambda e: e.is_Pow and e.base == r and e.exp.is_negative,
         lambda e: (r + _SOFTENING) ** e.exp,
