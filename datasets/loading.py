@@ -47,7 +47,8 @@ def load(source: str, **settings: Any) -> Dataset:
     parts = (
         _folder(path, chosen) if path.is_dir() else split(read(path, chosen.window), chosen.seed)
     )
-    return Dataset(path.stem, *parts, description=f"from {path.name}")
+    train, valid, test = parts
+    return Dataset(path.stem, train, valid, test, f"from {path.name}")
 
 
 def _looks_like_path(source: str) -> bool:

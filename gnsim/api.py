@@ -182,7 +182,8 @@ def _silent(phase: str, done: int, total: int, remark: str) -> None:
 def _dataset(source: Dataset | Trajectory) -> Dataset:
     if isinstance(source, Dataset):
         return source
-    return Dataset("trajectory", *split(source), description="given as a Trajectory")
+    train, valid, test = split(source)
+    return Dataset("trajectory", train, valid, test, "given as a Trajectory")
 
 
 def _discover_given(

@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 #: seconds between two lines about one phase, where there is no terminal
 _EVERY = 10.0
@@ -16,7 +16,7 @@ Tell = Callable[[str, int, int, str], None]
 @contextmanager
 def progress() -> Iterator[Tell]:
     """Within ``with``: a function to be told of progress; warnings come as one line each."""
-    display = _Bars() if sys.stderr.isatty() else _Lines(sys.stderr)
+    display = _Bars() if sys.stderr.isatty() else _Lines()
     with display, _warnings_as_lines(display.line):
         yield display.tell
 
@@ -24,8 +24,7 @@ def progress() -> Iterator[Tell]:
 class _Lines:
     """A line at the begin of each phase, at its end, and at most every ten seconds between."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
+    def __init__(self) -> None:
         self.phase = ""
         self.told = 0.0
 
@@ -33,7 +32,7 @@ class _Lines:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.stream.flush()
+        sys.stderr.flush()
 
     def tell(self, phase: str, done: int, total: int, remark: str) -> None:
         now = time.monotonic()
@@ -43,7 +42,7 @@ class _Lines:
         self.line(f"{phase}: {done} of {total}{f', {remark}' if remark else ''}")
 
     def line(self, text: str) -> None:
-        print(f"gnsim: {text}", file=self.stream, flush=True)
+        print(f"gnsim: {text}", file=sys.stderr, flush=True)
 
 
 class _Bars:

@@ -156,8 +156,8 @@ class Training:
     def _require_finite(self, what: str, value: Tensor) -> None:
         if not bool(torch.isfinite(value)):
             raise NonFiniteError(
-                f"training step {self.step}: the {what} is {float(value.detach()):g}; nothing was written "
-                "since the last checkpoint; lower learning_rate or raise substeps"
+                f"training step {self.step}: the {what} is {float(value.detach()):g}; nothing was "
+                "written since the last checkpoint; lower learning_rate or raise substeps"
             )
 
 

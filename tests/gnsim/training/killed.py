@@ -1,7 +1,7 @@
 """A small training that is killed from outside: ``python killed.py FOLDER [PAUSE]``.
 
-`PAUSE` seconds are spent after each step, so that a kill has something to hit. Prints the SHA-256 of
-the final weights.
+`PAUSE` seconds are spent after each step, so that a kill has something to hit. Prints the SHA-256
+of the final weights.
 """
 
 import hashlib

@@ -83,7 +83,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_cause_and_writes_nothing(sprin
     run = Training(spring.train, spring.valid, small(), "none", 0)
     with torch.no_grad():
         run.network.linear.weight.fill_(float("nan"))
-    with pytest.raises(NonFiniteError, match="training step 0: the loss is nan.*learning_rate"):
+    with pytest.raises(NonFiniteError, match=r"training step 0: the loss is nan.*learning_rate"):
         run.advance(10)
 
 
@@ -147,11 +147,11 @@ def test_the_best_weights_travel_in_every_checkpoint(spring):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_within_one_step(number, spring, tmp_path):
-    class Left(Exception):
+    class LeftError(Exception):
         pass
 
     def leave(*details):
-        raise Left
+        raise LeftError
 
     def tell(phase, step, total, error):
         if step == 3:
@@ -159,7 +159,7 @@ def test_a_signal_saves_within_one_step(number, spring, tmp_path):
 
     previous = signal.signal(number, leave)
     try:
-        with pytest.raises(Left):
+        with pytest.raises(LeftError):
             fit(spring.train, spring.valid, small(), 0, tmp_path, progress=tell)
     finally:
         signal.signal(number, previous)
