@@ -161,7 +161,7 @@ def _assemble(groups: Mapping[str, Mapping[str, np.ndarray]], metadata: Metadata
 
 def write_hdf5(stream: BufferedIOBase, raw: Raw) -> None:
     """Write `raw`, one group per trajectory."""
-    shared = {"time": raw.t, "box": raw.box}
+    shared: dict[str, Any] = {"time": raw.t, "box": raw.box}
     shared |= {
         f"units_{k}": np.bytes_(getattr(raw.units, k).encode())
         for k in UNITS

@@ -72,8 +72,8 @@ def select(
     for done, (expression, candidate) in enumerate(expressions):
         try:
             scored.append(_score(expression, candidate, coupling, train, held_out, couplings))
-        except RefitError as error:
-            failures.append(str(error))
+        except RefitError as unfit:
+            failures.append(str(unfit))
         if progress:
             progress(done + 1, len(expressions))
     if not scored:

@@ -65,7 +65,7 @@ class RadialNetwork(PairPotential):
             getattr(self, f"scale_{name}").fill_(feature.std().clamp_min(1e-3))
 
     @property
-    def reference(self) -> float:
+    def reference(self) -> float:  # type: ignore[override]
         """Where V is zero: the middle of the distances that were seen."""
         return float(torch.exp(self.shift_log_r))
 
