@@ -10,7 +10,7 @@ external storage, virtual datasets, objects and sizes that the file cannot hold 
 from collections.abc import Iterator, Mapping
 from io import BufferedIOBase
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from gnsim.models.pairwise import Attributes, PairPotential
 
-
 #: e to this power is far beyond any ratio of forces, and far below what float32 holds
 _LARGEST = 60.0
 
