@@ -22,7 +22,7 @@ from gnsim.symbolic.messages import sample_messages
 from gnsim.symbolic.parser import symbol
 from gnsim.windows import WindowSampler
 
-SECONDS = 5.0
+SECONDS = 12.0
 #: positions of law and truth after a rollout: rounding of the constants, carried along
 ROLLOUT = 1e-8
 
