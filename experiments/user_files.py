@@ -1,0 +1,97 @@
+"""What a user's file becomes: springs with and without their masses, and files that hold no law.
+
+``python experiments/user_files.py [CASE ...]`` writes results/user_files.json. Each case is written
+to an .npz file as a user would bring it, and read back from there.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from record import record
+from scipy.integrate import solve_ivp
+
+from gnsim.api import discover
+from gnsim.report import metrics, summary
+
+TRAJECTORIES, BODIES, DIM, FRAMES = 50, 4, 3, 40
+INTERVAL, SAMPLED = 0.1, 10
+STIFFNESS, REST_LENGTH = 3.0, 0.7
+MASSES = np.array([0.5, 1.0, 2.0, 4.0])
+
+
+def springs(masses: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Every pair on a spring; frames are every tenth of the steps that resolve the motion."""
+    rng = np.random.default_rng(seed)
+    start = rng.normal(size=(2, TRAJECTORIES, BODIES, DIM)).ravel()
+    shape = (TRAJECTORIES, BODIES, DIM)
+
+    def rate(t: float, y: np.ndarray) -> np.ndarray:
+        q, v = y.reshape(2, *shape)
+        d = q[:, None] - q[:, :, None]
+        r = np.linalg.norm(d, axis=-1) + np.eye(BODIES)
+        pull = (STIFFNESS * (r - REST_LENGTH) / r)[..., None] * d
+        return np.stack([v, pull.sum(2) / masses[:, None]]).ravel()
+
+    t = np.arange(FRAMES) * INTERVAL
+    solved = solve_ivp(
+        rate, (0, t[-1]), start, "DOP853", t, rtol=1e-10, atol=1e-10, max_step=INTERVAL / SAMPLED
+    )
+    q, v = solved.y.T.reshape(FRAMES, 2, *shape).transpose(1, 2, 0, 3, 4)
+    return {"t": t, "q": q, "v": v}
+
+
+def equal_masses(seed: int) -> dict[str, np.ndarray]:
+    return springs(np.ones(BODIES), seed)
+
+
+def given_masses(seed: int) -> dict[str, np.ndarray]:
+    return {**springs(MASSES, seed), "mass": MASSES}
+
+
+def hidden_masses(seed: int) -> dict[str, np.ndarray]:
+    return springs(MASSES, seed)
+
+
+def noise(seed: int) -> dict[str, np.ndarray]:
+    """Positions and velocities drawn anew at every frame."""
+    shape = (TRAJECTORIES, FRAMES, BODIES, DIM)
+    q, v = np.random.default_rng(seed).normal(size=(2, *shape))
+    return {"t": np.arange(FRAMES) * INTERVAL, "q": q, "v": v}
+
+
+def random_walk(seed: int) -> dict[str, np.ndarray]:
+    """Bodies that know nothing of each other: velocities take random steps."""
+    rng = np.random.default_rng(seed)
+    shape = (TRAJECTORIES, FRAMES, BODIES, DIM)
+    v = 0.3 * rng.normal(size=shape).cumsum(1)
+    q = rng.normal(size=(TRAJECTORIES, 1, BODIES, DIM)) + INTERVAL * v.cumsum(1)
+    return {"t": np.arange(FRAMES) * INTERVAL, "q": q, "v": v}
+
+
+CASES: dict[str, Callable[[int], dict[str, np.ndarray]]] = {
+    case.__name__: case for case in (equal_masses, given_masses, hidden_masses, noise, random_walk)
+}
+
+
+def measure(case: str, seed: int) -> dict[str, Any]:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / f"{case}.npz"
+        np.savez(file, **CASES[case](seed))
+        found = discover(file, seed=seed, out=Path(folder) / "run")
+        print(summary(found))
+        truth = f"k*(r - {REST_LENGTH})"
+        expected = {"stiffness": STIFFNESS, "rest_length": REST_LENGTH}
+        return {**metrics(found), "is_spring": found.law.equals(truth), "truth": expected}
+
+
+if __name__ == "__main__":
+    for case in sys.argv[1:] or CASES:
+        for seed in (0, 1, 2) if "masses" in case else (0,):
+            result = record(
+                "user_files", f"{case}, seed {seed}", lambda c=case, s=seed: measure(c, s)
+            )
+            print(case, seed, result["status"], result["force"], result["seconds_in_all"])
