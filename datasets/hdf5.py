@@ -8,6 +8,7 @@ external storage, virtual datasets, objects and sizes that the file cannot hold 
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, TypeVar
@@ -96,9 +97,11 @@ def _canonical(group: Mapping[str, np.ndarray], metadata: Metadata) -> dict[str,
 
 def _inside(groups: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[Finding]:
     for key, arrays in groups.items():
-        yield from structure(
-            arrays, _AXES, lambda name, key=key: f"{key}/{_SPELLED.get(name, name)}"
-        )
+        yield from structure(arrays, _AXES, partial(_spelled, key))
+
+
+def _spelled(key: str, name: str) -> str:
+    return f"{key}/{_SPELLED.get(name, name)}"
 
 
 def _empty() -> Finding:

@@ -4,6 +4,8 @@ Convention of PyTorch Geometric: ``edge_index[0]`` is the source j, ``edge_index
 and a message along the edge is what j does to i.
 """
 
+from functools import reduce
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -12,8 +14,9 @@ from torch import Tensor
 def all_pairs(batch: Int[Tensor, " nodes"]) -> Int[Tensor, "2 pairs"]:
     """Every unordered pair of nodes of one system, once, the lower index as the target.
 
-    The nodes of a system stand together (`batch` does not decrease), as PyTorch Geometric lays them.
-    Built system by system, so that memory grows with the pairs and not with the square of all nodes.
+    The nodes of a system stand together (`batch` does not decrease), as PyTorch Geometric lays
+    them. Built system by system, so that memory grows with the pairs and not with the square of
+    all nodes.
     """
     blocks = []
     offset = 0
@@ -43,6 +46,6 @@ def distance(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, " edges"
     Two bodies in one place get the length 0 and the gradient 0; `torch.linalg.norm` has NaN there.
     """
     # component by component: several times as fast as a sum over so short an axis
-    squared = sum(c.square() for c in displacement.unbind(-1))
+    squared = reduce(torch.add, (c.square() for c in displacement.unbind(-1)))
     apart = squared > 0
     return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)

@@ -72,11 +72,11 @@ class State(_System):
 
     @cached_property
     def pairs(self) -> Int[Tensor, "2 pairs"]:
-        """Every unordered pair of bodies of one system, once: row 0 the source, row 1 the target."""
+        """Every unordered pair of bodies of one system, once: row 0 the source, row 1 target."""
         return all_pairs(self.batch)
 
     def moved(self, q: Float[Tensor, "nodes dim"], p: Float[Tensor, "nodes dim"]) -> "State":
-        """The same bodies elsewhere. What depends on the batch alone is carried along, not recomputed."""
+        """The same bodies elsewhere; what depends on the batch alone is not computed again."""
         state = replace(self, q=q, p=p)
         for name in ("pairs", "mass", "num_systems"):
             if name in self.__dict__:

@@ -1,6 +1,7 @@
 """From a fit to a `Law`: names and units for its constants, the heaviest body as unit of mass."""
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import sympy
@@ -48,7 +49,7 @@ def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
         strength: Constant(float(value), float(error), _unit(named_units, degree, of_masses))
     }
     for k, name in enumerate(fit.form.constants):
-        value, error = fit.estimate(lambda p, k=k: p[k])
+        value, error = fit.estimate(itemgetter(k))
         length = named_units.length if names[name].startswith("r0") else ""
         constants[names[name]] = Constant(float(value), float(error), length)
     factor = parse(_MASS_FACTOR, ("mass_i", "mass_j")) if of_masses else sympy.S.One
@@ -129,7 +130,7 @@ def _degree(fit: Fit) -> int | None:
 
 
 def _unit(units: Units, degree: int | None, of_masses: bool) -> str:
-    """The unit of the strength: a force over length^degree, and over two masses where they enter."""
+    """The unit of the strength: force over length^degree, and over two masses where they enter."""
     if degree is None or not (units.length and units.time):
         return ""
     powers = ((units.length, 1 - degree), (units.time, -2), (units.mass, -1 if of_masses else 1))

@@ -236,7 +236,7 @@ def _jacobian(
     """
     couplings = theta[-model.x.numel() :].abs().max()
     sizes = torch.where(
-        torch.arange(len(theta)) < len(model.pair.constants),
+        torch.arange(len(theta)) < len(_constants(model)),
         theta.abs().clamp_min(_QUOTIENT_STEP),
         couplings.clamp_min(torch.finfo(theta.dtype).tiny / _QUOTIENT_STEP),
     )
@@ -262,7 +262,14 @@ def _model(form: Form, coupling: str, bodies: int) -> CoupledPairs:
 
 
 def _assign(model: CoupledPairs, parameters: Tensor) -> None:
-    names = list(model.pair.constants)
-    for name, value in zip(names, parameters, strict=False):
-        model.pair.constants[name] = value
-    model.x = parameters[len(names) :]
+    constants = _constants(model)
+    for name, value in zip(list(constants), parameters, strict=False):
+        constants[name] = value
+    model.x = parameters[len(constants) :]
+
+
+def _constants(model: CoupledPairs) -> dict[str, Tensor]:
+    potential = model.pair
+    if not isinstance(potential, FormPotential):
+        raise TypeError(f"a refit wants a FormPotential, found a {type(potential).__name__}")
+    return potential.constants

@@ -26,7 +26,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 
 class PairPotential(nn.Module, ABC):
-    """The interaction of two bodies at distance r, given by ``dV/dr``: positive where it attracts."""
+    """The interaction of two bodies at distance r, by ``dV/dr``: positive where it attracts."""
 
     #: distance at which V is zero, where `energy` integrates the force
     reference: float = 1.0
