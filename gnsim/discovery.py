@@ -122,6 +122,20 @@ class Discovery:
 Progress = Callable[[str, int, int, str], None]
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Tensors are small here: threads wait for each other longer than they compute.
+
+    Beside another busy process, training with two threads was ten times as slow as with one.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def discover(
     dataset: Dataset,
     config: DiscoveryConfig | None = None,
@@ -149,6 +163,7 @@ def discover(
     return distill(fitted, dataset, config, seed, folder, deadline, tell, seconds)
 
 
+@one_thread()
 def distill(
     fitted: Fitted,
     dataset: Dataset,
@@ -178,6 +193,7 @@ def distill(
     )
 
 
+@one_thread()
 def train(
     dataset: Dataset,
     config: DiscoveryConfig,
