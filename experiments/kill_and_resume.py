@@ -1,6 +1,7 @@
-"""Training killed by SIGKILL at random moments and started again ends in the same bits.
+"""Training killed by SIGKILL at a random moment and started again ends in the same bits; 5 times.
 
-``python experiments/kill_and_resume.py [KILLS]`` writes results/kill_and_resume.json.
+``python experiments/kill_and_resume.py [TIMES]`` writes results/kill_and_resume.json after each
+kill, and goes on from there where it was itself stopped.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from gnsim.atomic import write_atomic
 from gnsim.datasets import load
@@ -21,10 +23,17 @@ from gnsim.training.config import TrainingConfig
 from gnsim.training.fit import fit
 
 SEED = 0
+STEPS = 300
 CONFIG = TrainingConfig(
-    hidden=16, steps=400, validate_every=5, pairs_per_batch=200, coupling="source"
+    hidden=16,
+    steps=STEPS,
+    validate_every=5,
+    patience=STEPS,
+    pairs_per_batch=200,
+    coupling="source",
 )
 RESULT = Path(__file__).parent / "results" / "kill_and_resume.json"
+LOG = "training.csv"
 
 
 def train(folder: Path) -> str:
@@ -37,57 +46,98 @@ def train(folder: Path) -> str:
     return found.hexdigest()
 
 
-def started(folder: Path) -> subprocess.Popen:
+def started(folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, "--train", str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def killed(folder: Path, moment: float) -> int | None:
-    """The step of the last checkpoint after a kill so many seconds into the steps; None if done."""
-    log = folder / "training.csv"
-    before = log.stat().st_mtime_ns if log.exists() else 0
-    process = started(folder)
-    while process.poll() is None and not (log.exists() and log.stat().st_mtime_ns > before):
+def await_steps(process: subprocess.Popen[str], folder: Path) -> None:
+    """Returns when the log has been opened, just before the first step."""
+    while process.poll() is None and not (folder / LOG).exists():
         time.sleep(0.01)
-    time.sleep(moment)
-    done = process.poll() is not None
-    process.kill()
-    process.communicate()
-    found = sorted((folder / "checkpoints").glob("step-*.ckpt"))
-    return None if done or not found else int(found[-1].stem.removeprefix("step-"))
 
 
-def commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+def finished(process: subprocess.Popen[str]) -> str:
+    """The hash that a training prints. Raises RuntimeError where it fails."""
+    out = process.communicate()[0]
+    if process.returncode:
+        raise RuntimeError(f"the training ended with exit status {process.returncode}")
+    return out.split()[-1]
 
 
-def main(kills: int) -> None:
-    moments = random.Random(SEED)
+def uninterrupted() -> dict[str, Any]:
+    """Hashes of weights and log without a kill, and the seconds that the steps take."""
     with tempfile.TemporaryDirectory() as temporary:
-        whole, cut = Path(temporary) / "whole", Path(temporary) / "cut"
-        whole.mkdir()
-        cut.mkdir()
+        folder = Path(temporary)
+        process = started(folder)
+        await_steps(process, folder)
         begun = time.monotonic()
-        wanted = train(whole)
-        seconds = time.monotonic() - begun
-        steps = [killed(cut, moments.uniform(0, 0.15 * seconds)) for _ in range(kills)]
-        final = started(cut).communicate()[0].split()[-1]
-        same_log = (whole / "training.csv").read_bytes() == (cut / "training.csv").read_bytes()
-    result = {
-        "kills": kills,
-        "last_checkpoint_after_each_kill": steps,
-        "bit_identical": final == wanted,
-        "same_log": same_log,
+        weights = finished(process)
+        return {"weights": weights, "log": log_hash(folder), "seconds": time.monotonic() - begun}
+
+
+def killed_once(moments: random.Random, whole: dict[str, Any]) -> dict[str, Any]:
+    """One kill and one new start, compared with the uninterrupted run."""
+    while True:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            process = started(folder)
+            await_steps(process, folder)
+            time.sleep(moments.uniform(0, whole["seconds"]))
+            if process.poll() is not None:  # too late to kill it: another moment
+                process.communicate()
+                continue
+            process.kill()
+            process.communicate()
+            stood = sorted((folder / "checkpoints").glob("step-*.ckpt"))
+            return {
+                "last_checkpoint": int(stood[-1].stem.removeprefix("step-")) if stood else 0,
+                "bit_identical": finished(started(folder)) == whole["weights"],
+                "same_log": log_hash(folder) == whole["log"],
+            }
+
+
+def log_hash(folder: Path) -> str:
+    return hashlib.sha256((folder / LOG).read_bytes()).hexdigest()
+
+
+def facts() -> dict[str, Any]:
+    """What must be the same for comparisons to be put together."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return {
         "config": asdict(CONFIG),
         "seed": SEED,
-        "commit": commit(),
+        "commit": commit,
         "versions": versions(),
         "machine": platform.machine(),
     }
+
+
+def stopped(times: int, known: dict[str, Any]) -> dict[str, Any] | None:
+    """The result as far as an earlier call got; None where that was complete or is another's."""
+    try:
+        result = json.loads(RESULT.read_text())
+        same = all(result[name] == value for name, value in known.items())
+        return result if same and len(result["kills"]) < times else None
+    except (FileNotFoundError, KeyError):
+        return None
+
+
+def main(times: int) -> None:
+    known = facts()
+    result = stopped(times, known) or {"uninterrupted": uninterrupted(), "kills": [], **known}
     RESULT.parent.mkdir(exist_ok=True)
-    write_atomic(RESULT, json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    for k in range(len(result["kills"]), times):
+        result["kills"].append(killed_once(random.Random(f"{SEED} {k}"), result["uninterrupted"]))
+        same = sum(kill["bit_identical"] and kill["same_log"] for kill in result["kills"])
+        result["same"] = f"{same} of {len(result['kills'])}"
+        write_atomic(RESULT, json.dumps(result, indent=1) + "\n")
+        print(
+            f"kill {k + 1} after step {result['kills'][-1]['last_checkpoint']}: same bits in "
+            f"{result['same']}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
