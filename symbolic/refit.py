@@ -25,11 +25,13 @@ from gnsim.windows import (
 )
 
 _PAIRS_AT_ONCE = 60_000
-_ROUNDS = 12
+_ROUNDS = 40
 #: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last
 _GOOD_STEP, _LAST_STEP = 0.5, 0.05
-_LARGEST_DAMPING = 1e6
+_LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e6
 _QUOTIENT_STEP = 1e-6
+#: slopes so many times the median halve the trust in an error
+_STEEP = 10.0
 #: errors above this many times the median, and above this share of the acceleration, are outliers
 _OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
 _TIME_BLOCKS = 25
@@ -120,29 +122,31 @@ def refit(form: Form, coupling: str, problem: Problem, start: Tensor | None = No
     model = _model(form, coupling, problem.bodies)
     x = torch.full_like(model.x, form.strength) if start is None else start.to(torch.float64)
     theta = torch.cat([torch.tensor([*form.constants.values()], dtype=torch.float64), x])
+    count = len(form.constants)
     errors = _errors(model, theta, problem)
-    here = _Normal(errors, _jacobian(model, theta, problem, errors))
+    here = _Normal(errors, _jacobian(model, theta, problem, errors), count)
     if not bool(torch.isfinite(here.cost)):
         raise RefitError(f"{form.expression}: the motion it predicts is not finite on the data")
     damping, fresh = 0.0, True
     for _ in range(_ROUNDS):
-        step = here.step(damping)
-        there = _Normal(_errors(model, theta + step, problem), here.jacobian)
-        gain = 1 - float(there.cost / here.cost)
+        trial = theta + here.step(damping)
+        errors = _errors(model, trial, problem)
+        gain = 1 - float(here.cost_of(errors) / here.cost)
         if gain > 0:
-            theta, here, damping = theta + step, there, 0.1 * damping if damping > 1e-9 else 0.0
-        if gain > _GOOD_STEP:
-            fresh = False
-        elif not fresh:
-            here, fresh = _Normal(here.errors, _jacobian(model, theta, problem, here.errors)), True
-        elif 0 <= gain < _LAST_STEP and damping == 0.0:
-            break
-        elif not gain > 0:
-            damping = max(10 * damping, 1e-6)
+            theta, here = trial, _Normal(errors, here.jacobian, count)
+            damping = 0.1 * damping if damping > _LEAST_DAMPING else 0.0
+            if gain < _LAST_STEP and fresh and damping == 0.0:
+                break
+            if gain > _GOOD_STEP:
+                fresh = False
+                continue
+        elif fresh:
+            damping = max(10 * damping, _LEAST_DAMPING)
             if damping > _LARGEST_DAMPING:
                 break
-        else:
-            here = _Normal(here.errors, _jacobian(model, theta, problem, here.errors))
+            continue
+        here = _Normal(here.errors, _jacobian(model, theta, problem, here.errors), count)
+        fresh = True
     groupings = _groupings(problem)
     return Fit(form, coupling, problem.bodies, theta, here.left_out(theta, groupings))
 
@@ -151,13 +155,32 @@ class _Normal:
     """Weighted normal equations at one point."""
 
     def __init__(
-        self, errors: Float[Tensor, "nodes kinds dim"], jacobian: Float[Tensor, "nodes kinds dim p"]
+        self,
+        errors: Float[Tensor, "nodes kinds dim"],
+        jacobian: Float[Tensor, "nodes kinds dim p"],
+        constants: int,
     ) -> None:
         size = errors.square().sum(-1)
-        width = (_OUTLIER**2 * size.median()).clamp_min(_LEAST_OUTLIER**2)
-        self.errors, self.jacobian = errors, jacobian
-        self.weight = 1 / (1 + size / width)
-        self.cost = (width * torch.log1p(size / width)).mean()
+        self.width = (_OUTLIER**2 * size.median()).clamp_min(_LEAST_OUTLIER**2)
+        self.errors, self.jacobian, self.constants = errors, jacobian, constants
+        self.trust = self._trust()
+        self.weight = self.trust / (1 + size / self.width)
+        self.cost = self.cost_of(errors)
+
+    def _trust(self) -> Float[Tensor, "nodes kinds"]:
+        """Less for errors that react to a constant many times as much as the median does.
+
+        After a close encounter everything depends on everything: such errors are large, nearly
+        random, and would steer the fit by their slopes whatever Cauchy's weight makes of them.
+        """
+        slopes = self.jacobian[..., : self.constants].norm(dim=2)
+        usual = slopes.flatten(0, 1).median(0).values.clamp_min(torch.finfo(slopes.dtype).tiny)
+        return 1 / (1 + (slopes / usual / _STEEP).square().sum(-1))
+
+    def cost_of(self, errors: Float[Tensor, "nodes kinds dim"]) -> Float[Tensor, ""]:
+        """Cauchy's cost of other errors at the width of these, so that the two compare."""
+        each = self.width * torch.log1p(errors.square().sum(-1) / self.width)
+        return (self.trust * each).sum() / self.trust.sum()
 
     def step(self, damping: float) -> Float[Tensor, " p"]:
         grams, gradients = self._by_node()

@@ -37,8 +37,10 @@ SEARCH = {
     "epsilon": 1e-6,
     "n_threads": 1,
 }
-#: share of the limit after which no restart begins, and the loss that no restart can improve
-_SHARE, _EXACT = 0.8, 1e-12
+#: share of the limit after which no restart begins; seconds that sorting what was found may take
+_SHARE, _SORTING = 0.8, 3.0
+#: the loss that no restart can improve
+_EXACT = 1e-12
 _NUMBER = re.compile(r"\d+\.\d+")
 
 
@@ -48,7 +50,8 @@ def main(folder: Path) -> None:
         X, y = data["X"], data["y"]
     names, seed = settings["names"], settings["seed"]
     X, y = _subset(X, y, seed)
-    until = settings["started"] + _SHARE * settings["time_limit"]
+    limit = settings["time_limit"]
+    until = settings["started"] + min(_SHARE * limit, limit - _SORTING)
     front: list[Candidate] = []
     for restart in range(RESTARTS):
         left = until - time.time()

@@ -1,0 +1,89 @@
+"""The verdict: verified for the truth, never for an approximation, a vague constant or noise."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from gnsim.datasets.systems import simulate
+from gnsim.datasets.systems.truth import integrate
+from gnsim.dynamics import Dynamics
+from gnsim.integrators import KahanLi6
+from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
+from gnsim.state import Trajectory
+from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.law import Constant, Verdict
+from gnsim.symbolic.parser import parse
+from gnsim.symbolic.refit import Problem, refit
+from gnsim.symbolic.verify import Inertia, verify
+
+KNOWN = {"k": Constant(2.0, 1e-3)}
+VAGUE = {"k": Constant(2.0, 1e-3), "c1": Constant(0.1, 0.05)}
+
+
+class Anharmonic(PairPotential):
+    """Nearly a spring where bodies are, and not one: stiffer when short, softer when long."""
+
+    def force(self, r: torch.Tensor, source: Attributes, target: Attributes) -> torch.Tensor:
+        return 2 * torch.tanh(1.2 * (r - 1)) - 0.05 / (0.3 + r) ** 4
+
+
+TRUE = {"spring": None, "anharmonic": PairwiseHamiltonian(Anharmonic())}
+
+
+@cache
+def parts(name: str) -> tuple[Trajectory, Trajectory]:
+    sizes = {"trajectories": 14, "bodies": 3, "dim": 2, "frames": 13, "equal_masses": True}
+    whole = simulate("spring", **sizes)
+    generator = torch.Generator().manual_seed(0)
+    if name == "noisy spring":
+        whole = replace(whole, p=whole.p + 0.01 * torch.randn(whole.p.shape, generator=generator))
+    if name == "anharmonic":
+        whole = integrate(TRUE[name], whole[0], 13, 0.1)
+    if name == "noise":
+        q, p = (torch.randn(whole.q.shape, generator=generator).double() for _ in range(2))
+        whole = replace(whole, q=q, p=p)
+    return whole.systems(torch.arange(9)), whole.systems(torch.arange(9, 14))
+
+
+def verdict(
+    name: str,
+    text: str,
+    constants: Mapping[str, Constant] = KNOWN,
+    network: Dynamics | None = None,
+) -> Verdict:
+    train, test = (Problem.of(part, 3, 27, KahanLi6(), 1) for part in parts(name))
+    fit = refit(form_of(parse(text, ("r",))), "none", train)
+    return verify(fit, network or Inertia(), constants, train, test)[0]
+
+
+@pytest.mark.parametrize("name", ["spring", "noisy spring"])
+def test_the_truth_is_verified(name: str) -> None:
+    found = verdict(name, "1.7*r - 1.5")
+    assert found.verified, found.reasons
+    assert found.status == "verified"
+
+
+def test_a_vague_constant_makes_a_candidate() -> None:
+    found = verdict("spring", "1.7*r - 1.5", VAGUE)
+    assert not found.verified
+    assert found.status == "candidate"
+    assert any(reason.startswith("failed") and "c1" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize("text", ["1.7*r - 1.5", "1.7*r - 1.5/r"])
+def test_an_approximation_is_not_verified(text: str) -> None:
+    found = verdict("anharmonic", text, network=TRUE["anharmonic"])
+    assert not found.verified, found.reasons
+
+
+@pytest.mark.parametrize("text", ["1.5*r", "-1.0/r", "1.3*r**3"])
+def test_a_planted_wrong_law_is_never_verified(text: str) -> None:
+    assert not verdict("spring", text).verified
+
+
+@pytest.mark.parametrize("text", ["1.7*r - 1.5", "0.3"])
+def test_noise_has_no_law(text: str) -> None:
+    assert verdict("noise", text).status == "no law found"
