@@ -32,7 +32,8 @@ CONFIG = TrainingConfig(
     pairs_per_batch=200,
     coupling="source",
 )
-RESULT = Path(__file__).parent / "results" / "kill_and_resume.json"
+ROOT = Path(__file__).parents[1]
+RESULT = ROOT / "experiments" / "results" / "kill_and_resume.json"
 LOG = "training.csv"
 
 
@@ -103,7 +104,7 @@ def log_hash(folder: Path) -> str:
 
 def facts() -> dict[str, Any]:
     """What must be the same for comparisons to be put together."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%H", "--", "gnsim", "datasets"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "config": asdict(CONFIG),
