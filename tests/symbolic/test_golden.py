@@ -4,6 +4,7 @@ The settings are the published ones, softening included: the law that comes out 
 ``k a_i a_j / (r + e)^2``.
 """
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -37,9 +38,17 @@ def written(name: str) -> str:
     return system.law(system.settings())
 
 
+def unlike(path: Trajectory) -> Trajectory:
+    """Charges of different sizes: of those that are 1 or -1, product and quotient are the same."""
+    sizes = torch.linspace(0.5, 2.0, path.num_nodes, dtype=torch.float64)
+    charge = path.attributes["charge"] * sizes
+    return replace(path, attributes={**path.attributes, "charge": charge})
+
+
 def distilled(name: str, folder: Path) -> Law:
     """The best candidate that Operon makes of the true messages, as a law."""
-    table = sample_messages(hamiltonian(name), WindowSampler(paths(name), 1), 1000, 0)
+    sampler = WindowSampler(unlike(paths(name)), 1)
+    table = sample_messages(hamiltonian(name), sampler, 1000, 0)
     found = engine("operon").search(
         table.X, table.y, table.names, seed=0, time_limit=SECONDS, out_dir=folder
     )

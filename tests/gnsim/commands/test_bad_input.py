@@ -105,13 +105,22 @@ def test_no_data_in_a_file_of_another_format(capsys, tmp_path, monkeypatch):
     assert os.listdir() == ["mine.npz"]
 
 
-TINY = ["data.trajectories=5", "data.frames=20", "training.steps=4", "training.hidden=4"]
+TINY = ["training.steps=4", "training.hidden=4"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def springs(tmp_path_factory):
+    """A file of springs, read faster than they are simulated anew."""
+    file = tmp_path_factory.mktemp("data") / "springs.npz"
+    settings = ["trajectories=5", "frames=20"]
+    assert run(["data", "make", "spring", *settings, "--out", str(file)]) == 0
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def trained(springs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    assert run(["train", "spring", *TINY, "--out", str(folder)]) == 0
+    assert run(["train", springs, *TINY, "--out", str(folder)]) == 0
     return folder
 
 
@@ -124,10 +133,10 @@ def test_train_leaves_what_distill_and_rollout_need(trained):
     assert names == {"config.yaml", "model.ckpt", "training.csv", "checkpoints"}
 
 
-def test_a_held_folder_is_exit_5(trained, capsys):
+def test_a_held_folder_is_exit_5(trained, springs, capsys):
     with RunFolder(trained):
         before = unchanged(trained)
-        command = ["train", "spring", *TINY, "--out", str(trained)]
+        command = ["train", springs, *TINY, "--out", str(trained)]
         assert "process" in refused_quietly(command, capsys, ExitCode.FOLDER_HELD)
         assert unchanged(trained) == before
 
@@ -137,16 +146,16 @@ def refused_quietly(arguments, capsys, code=ExitCode.BAD_INPUT):
     return refused(arguments, capsys, code)
 
 
-def test_other_settings_in_the_same_folder_are_refused(trained, capsys):
+def test_other_settings_in_the_same_folder_are_refused(trained, springs, capsys):
     before = unchanged(trained)
-    command = ["train", "spring", *TINY, "training.window=2", "--out", str(trained)]
+    command = ["train", springs, *TINY, "training.window=2", "--out", str(trained)]
     assert "training.window is 1 there, 2 now" in refused_quietly(command, capsys)
     assert unchanged(trained) == before
 
 
-def test_a_folder_of_other_files_is_refused(tmp_path, capsys):
+def test_a_folder_of_other_files_is_refused(springs, tmp_path, capsys):
     (tmp_path / "thesis.tex").write_text("years of work")
-    command = ["train", "spring", *TINY, "--out", str(tmp_path)]
+    command = ["train", springs, *TINY, "--out", str(tmp_path)]
     assert "thesis.tex" in refused_quietly(command, capsys)
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
