@@ -1,4 +1,4 @@
-"""What may be right but looks wrong: uneven times, odd velocities, absent units."""
+"""What may be right but looks wrong: odd velocities, absent units."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,6 @@ from gnsim.datasets.findings import Finding
 from gnsim.datasets.raw import Raw
 from gnsim.datasets.velocities import estimate
 
-#: relative spread of the steps below which times count as even: float32 and decimal rounding
-EVEN = 1e-5
 #: relative disagreement of given velocities with differences of positions that is worth a word
 DISAGREEMENT = 0.01
 #: numbers that the comparison of velocities looks at
@@ -18,18 +16,7 @@ _SAMPLE = 2**20
 
 def suspicions(raw: Raw) -> list[Finding]:
     """Warnings and notes on data that has no errors."""
-    return [*_uneven(raw), *_velocities(raw), *_units(raw)]
-
-
-def _uneven(raw: Raw) -> Iterator[Finding]:
-    steps = np.diff(raw.t)
-    rounding = 4 * np.spacing(np.abs(raw.t).max())
-    if len(steps) and np.ptp(steps) > EVEN * np.median(steps) + rounding:
-        frame = int(np.abs(steps - np.median(steps)).argmax())
-        found = f"a step of {steps[frame]:.6g} among steps of {np.median(steps):.6g}"
-        remedy = "nothing to do if they are meant so: every step is integrated at its own length"
-        place = f"frame {frame + 1}"
-        yield Finding("warning", raw.spelled("t"), found, "even steps", remedy, place)
+    return [*_velocities(raw), *_units(raw)]
 
 
 def _velocities(raw: Raw) -> Iterator[Finding]:

@@ -15,6 +15,8 @@ from gnsim.dynamics import Dynamics
 from gnsim.integrators.base import Integrator
 from gnsim.state import Trajectory
 
+#: share of the mean step by which a step may differ: float32 and decimal rounding
+EVEN = 1e-5
 #: errors below this share of a body's typical acceleration count as absolute, above as relative
 _ABSOLUTE_SHARE = 0.3
 
@@ -149,14 +151,20 @@ def acceleration_scale(windows: Windows) -> Float[Tensor, "steps nodes 1"]:
     return (measured + (_ABSOLUTE_SHARE * windows.typical[:, None]).square()).sqrt()
 
 
-def _equal_interval(t: Float[Tensor, " time"]) -> float:
-    steps = t[1:] - t[:-1]
+def uneven_frame(t: Float[Tensor, " time"]) -> int | None:
+    """The frame whose step differs most from the mean step; None where all are equal to `EVEN`."""
     interval = float((t[-1] - t[0]) / (len(t) - 1))
-    worst = int((steps - interval).abs().argmax())
+    off = (t.diff() - interval).abs()
     rounding = 4 * torch.finfo(t.dtype).eps * float(t.abs().max())
-    if abs(float(steps[worst]) - interval) > max(1e-6 * interval, rounding):
+    return int(off.argmax()) + 1 if float(off.max()) > max(EVEN * interval, rounding) else None
+
+
+def _equal_interval(t: Float[Tensor, " time"]) -> float:
+    interval = float((t[-1] - t[0]) / (len(t) - 1))
+    frame = uneven_frame(t)
+    if frame is not None:
         raise ValueError(
-            f"t[{worst + 1}]: the step is {float(steps[worst]):g}, the mean step {interval:g}; "
-            "equally spaced times are needed to train: resample the trajectory"
+            f"t[{frame}]: the step is {float(t[frame] - t[frame - 1]):g}, the mean step "
+            f"{interval:g}; training needs even steps: resample the trajectory at equal intervals"
         )
     return interval

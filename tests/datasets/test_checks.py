@@ -1,11 +1,16 @@
 """Bad input: one line that names file, field, index, what was found and expected, and a remedy."""
 
+from contextlib import nullcontext
+
 import h5py
 import numpy as np
 import pytest
 
 from gnsim.datasets import DataError, check, read
 from gnsim.datasets.coincidence import first_coincidence
+from gnsim.datasets.formats import read_raw
+from gnsim.datasets.raw import to_trajectory
+from gnsim.windows import WindowSampler
 
 
 def good() -> dict[str, np.ndarray]:
@@ -60,6 +65,7 @@ BAD = {
     "nan charge": (replaced("charge", np.array([1, np.nan, 1])), ["charge", "body 1", "nan"]),
     "times": (put("t", 5, 0.2), ["t", "frame 5", "0.2 after 0.4", "increasing"]),
     "equal times": (put("t", 5, 0.4), ["t", "frame 5", "increasing"]),
+    "uneven times": (put("t", 19, 2.5), ["t", "frame 19", "even steps", "resample"]),
     "t length": (replaced("t", np.arange(19.0)), ["t", "shape (19,)", "shape (20,)"]),
     "v shape": (replaced("v", np.zeros((20, 3, 3))), ["v", "(20, 3, 3)", "(20, 3, 2)"]),
     "mass length": (replaced("mass", np.ones(4)), ["mass", "shape (4,)", "shape (3,)"]),
@@ -159,8 +165,18 @@ def test_file_that_is_none(name, content, words, tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize(("jitter", "usable"), [(3e-7, True), (3e-6, True), (3e-5, False)])
+def test_a_file_is_usable_exactly_where_training_takes_its_times(jitter, usable, tmp_path):
+    arrays = good()
+    arrays["t"][7] += 0.1 * jitter
+    np.savez(tmp_path / "times.npz", **arrays)
+    assert check(tmp_path / "times.npz").ok is usable
+    whole = read_raw(tmp_path / "times.npz")
+    with nullcontext() if usable else pytest.raises(ValueError, match="resample"):
+        WindowSampler(to_trajectory(whole), 1)
+
+
 SUSPICIOUS = {
-    "uneven": (put("t", 19, 2.5), "t", "frame 19"),
     "units of v": (replaced("v", lambda a: 1000 * a["v"]), "v", "median speed 1000"),
     "half a step late": (
         replaced("v", lambda a: np.roll(a["v"], 1, axis=0)),
