@@ -2,21 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
+from gnsim.config import did_you_mean
 from gnsim.datasets.findings import printable
 
 Settings = TypeVar("Settings")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that is none of `known`: the nearest one and the whole list."""
-    names = sorted(known)
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    listed = ", ".join(names) or "none"
-    return ValueError(f"unknown {kind} '{printable(name)}': {hint}known: {listed}")
+    """The error for a name that is none of `known`: with the nearest ones, or with all of them."""
+    return ValueError(f"unknown {kind} '{printable(name)}': {did_you_mean(name, known)}")
 
 
 def settings_from(kind: type[Settings], source: str, values: Mapping[str, Any]) -> Settings:
