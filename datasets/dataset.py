@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -29,14 +29,16 @@ class Dataset:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of all numbers that training sees: those of `train` and `valid`."""
+        """SHA-256 of all three parts: their numbers, names, units, and whether velocities came."""
         digest = hashlib.sha256()
-        for trajectory in (self.train, self.valid):
+        for trajectory in (self.train, self.valid, self.test):
             _digest(trajectory, digest.update)
         return digest.hexdigest()
 
 
 def _digest(trajectory: Trajectory, update: Callable[[Any], None]) -> None:
+    words = (trajectory.names, astuple(trajectory.units), trajectory.velocity_given)
+    update(f"{words!r}\n".encode())
     arrays = {
         "t": trajectory.t,
         "q": trajectory.q,

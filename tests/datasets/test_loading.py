@@ -2,15 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from gnsim.datasets import DataError, load
+from gnsim.datasets import DataError, Dataset, load, read
 from gnsim.datasets.splits import split
-from gnsim.state import Trajectory
+from gnsim.state import Trajectory, Units
 
 
 def many(systems: int, frames: int = 10) -> Trajectory:
@@ -40,6 +41,39 @@ def test_few_trajectories_are_split_in_time(systems):
     assert torch.equal(torch.cat([part.q for part in parts]), whole.q)
     with pytest.raises(ValueError, match="at least 6 frames, found 5"):
         split(many(systems, frames=5))
+
+
+def without_velocities(file, change=0.0):
+    """A walk of two bodies whose last 40 % of the positions are moved by `change`."""
+    q = np.random.default_rng(1).standard_normal((30, 2, 2)).cumsum(0)
+    q[18:] += change
+    np.savez(file, t=np.arange(30.0), q=q)
+    return load(str(file))
+
+
+def test_no_estimated_velocity_knows_of_another_part(tmp_path):
+    data = without_velocities(tmp_path / "a.npz")
+    other = without_velocities(tmp_path / "b.npz", change=5.0)
+    assert not data.train.velocity_given
+    assert torch.equal(data.train.p, other.train.p)
+    whole, changed = (read(tmp_path / name).p[:18] for name in ("a.npz", "b.npz"))
+    assert not torch.equal(whole, changed)  # as estimated over the whole file
+
+
+def test_the_content_is_more_than_positions():
+    train, valid, test = split(many(5))
+    data = Dataset("walk", train, valid, test, "")
+    changes = {
+        "momenta": replace(test, p=2 * test.p),
+        "times": replace(test, t=2 * test.t),
+        "masses": replace(test, attributes={"mass": torch.ones(2).double()}),
+        "names": replace(test, names=("a", "b")),
+        "units": replace(test, units=Units(length="m")),
+        "origin of velocities": replace(test, velocity_given=False),
+    }
+    hashes = {replace(data, test=changed).content_hash for changed in changes.values()}
+    assert len(hashes | {data.content_hash}) == 1 + len(changes)
+    assert replace(data, name="other").content_hash == data.content_hash
 
 
 def test_a_file_is_loaded_by_its_path(tmp_path):
