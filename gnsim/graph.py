@@ -34,10 +34,14 @@ def displacement(
     box: Float[Tensor, " dim"] | None = None,
 ) -> Float[Tensor, "edges dim"]:
     """From target to source, ``q_j - q_i``; to the nearest image in a periodic `box`."""
-    d = q[edge_index[0]] - q[edge_index[1]]
-    if box is not None:
-        d = d - box * torch.round(d / box)
-    return d
+    return nearest_image(q[edge_index[0]] - q[edge_index[1]], box)
+
+
+def nearest_image(
+    difference: Float[Tensor, "*any dim"], box: Float[Tensor, " dim"] | None
+) -> Float[Tensor, "*any dim"]:
+    """Differences of positions as the shortest that are equal to them in a periodic `box`."""
+    return difference if box is None else difference - box * torch.round(difference / box)
 
 
 def distance(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, " edges"]:

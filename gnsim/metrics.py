@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.dynamics import Hamiltonian
+from gnsim.graph import nearest_image
 from gnsim.invariants import energy, kinetic_energy, total
 from gnsim.state import Trajectory
 
@@ -55,14 +56,17 @@ def relative_position_error(
 ) -> Float[Tensor, "time nodes"]:
     """Error of each position over the true distance of the body from `centre`.
 
-    `centre` is a node; None stands for the heaviest body of each system. The centre itself has
-    no distance from itself: its error is taken over that of the body nearest to it.
+    `centre` is a node; None stands for the heaviest body of each system, and for the mean position
+    of its bodies where their masses are alike or unknown. A body in the centre has no distance
+    from itself: its error is taken over that of the body nearest to it.
     """
     _check(predicted, true)
     centres = _heaviest(true) if centre is None else torch.full_like(true.batch, centre)
-    distances = torch.linalg.norm(true.q - true.q[:, centres], dim=-1)
+    central = centres >= 0
+    origin = torch.where(central[:, None], true.q[:, centres], _mean_position(true))
+    distances = torch.linalg.norm(nearest_image(true.q - origin, true.box), dim=-1)
     error = torch.linalg.norm(_difference(predicted, true), dim=-1)
-    for node in centres.unique().tolist():
+    for node in centres[central].unique().tolist():
         orbiting = centres == node
         orbiting[node] = False
         distances[:, node] = distances[:, orbiting].amin(1)
@@ -87,19 +91,30 @@ def valid_prediction_time(
 
 
 def _difference(predicted: Trajectory, true: Trajectory) -> Float[Tensor, "time nodes dim"]:
-    difference = predicted.q - true.q
-    if true.box is None:
-        return difference
-    return difference - true.box * torch.round(difference / true.box)
+    return nearest_image(predicted.q - true.q, true.box)
 
 
 def _heaviest(trajectory: Trajectory) -> Tensor:
-    """For every node, the node of the largest mass in its system."""
-    heaviest = torch.empty(trajectory.num_systems, dtype=torch.long)
+    """For every node, the node of the largest mass in its system; -1 where masses are alike."""
+    heaviest = torch.full((trajectory.num_systems,), -1)
     for system in range(trajectory.num_systems):
         members = (trajectory.batch == system).nonzero().squeeze(1)
-        heaviest[system] = members[trajectory.mass[members].argmax()]
+        mass = trajectory.mass[members]
+        if bool((mass != mass[0]).any()):
+            heaviest[system] = members[mass.argmax()]
     return heaviest[trajectory.batch]
+
+
+def _mean_position(trajectory: Trajectory) -> Float[Tensor, "time nodes dim"]:
+    """For every node, the mean position of the bodies of its system.
+
+    In a periodic box a mean over the images nearest to the first body, wherever its edges are.
+    """
+    batch = trajectory.batch
+    first = torch.searchsorted(batch, batch)
+    from_first = nearest_image(trajectory.q - trajectory.q[:, first], trajectory.box)
+    count = torch.bincount(batch)[:, None]
+    return trajectory.q[:, first] + (total(trajectory, from_first) / count)[:, batch]
 
 
 def _check(predicted: Trajectory, true: Trajectory) -> None:

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
+from gnsim.graph import nearest_image
 from gnsim.integrators.base import Integrator
-from gnsim.simulator import Simulator
+from gnsim.simulator import DivergedError, Simulator
 from gnsim.state import State, Trajectory
 
 _ROUNDS = 3
@@ -26,28 +27,37 @@ def fitted_start(
     """The state at the first time of `arc`, a trajectory of one system, fitted to its positions.
 
     Gauss-Newton on positions over their distance from the centre of the system; the derivatives
-    are quotients from one rollout of all varied states side by side. Keeps the best state seen.
+    are quotients from one rollout of all varied states side by side. In a periodic box differences
+    are to the nearest image. Gives the best state seen, the last solved for included.
 
     Raises:
-        DivergedError: the rollout along the arc is not finite.
+        DivergedError: the rollout along the arc from the measured state is not finite.
     """
     start = arc[0]
     dim = start.dim
-    scale = (arc.q - arc.q.mean(1, keepdim=True)).square().sum(-1).mean(0).sqrt()[:, None]
+    from_centre = nearest_image(arc.q - arc.q.mean(1, keepdim=True), arc.box)
+    scale = from_centre.square().sum(-1).mean(0).sqrt()[:, None]
     speed = arc.velocity.square().sum(-1).mean(0).sqrt()[:, None]
     steps = torch.stack([scale.expand(-1, dim), speed.expand(-1, dim)]) * _QUOTIENT_STEP
     phase = torch.stack([start.q, start.velocity])
     best, least = phase, float("inf")
-    for _ in range(_ROUNDS):
-        directions = torch.eye(phase.numel(), dtype=phase.dtype).view(-1, *phase.shape)
-        varied = torch.cat([phase[None], phase + directions * steps])
-        paths = _paths(dynamics, integrator, arc, substeps, varied)
-        off = ((arc.q - paths[0]) / scale).reshape(-1)
+    directions = torch.eye(phase.numel(), dtype=phase.dtype).view(-1, *phase.shape)
+    for last in [False] * _ROUNDS + [True]:
+        varied = phase[None] if last else torch.cat([phase[None], phase + directions * steps])
+        try:
+            paths = _paths(dynamics, integrator, arc, substeps, varied)
+        except DivergedError:
+            if least == float("inf"):
+                raise
+            break
+        off = (nearest_image(arc.q - paths[0], arc.box) / scale).reshape(-1)
         cost = float(off.square().mean())
         if cost >= least:
             break
         best, least = phase, cost
-        columns = ((paths[1:] - paths[0]) / scale).reshape(len(paths) - 1, -1)
+        if last:
+            break
+        columns = (nearest_image(paths[1:] - paths[0], arc.box) / scale).flatten(1)
         change = torch.linalg.lstsq(columns.T, off[:, None], driver="gelsd").solution
         phase = phase + change.view_as(phase) * steps
     return start.moved(best[0], best[1] * start.mass[:, None])

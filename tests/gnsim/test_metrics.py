@@ -49,6 +49,29 @@ def test_relative_error_is_over_the_distance_from_the_heaviest() -> None:
     assert about_first == pytest.approx([1 / 5, 1 / 5, 1 / (9 + 16**2) ** 0.5])
 
 
+def test_bodies_alike_are_measured_from_their_mean_position() -> None:
+    true = still([[3.0, 4.0], [-3.0, -4.0], [0.0, 30.0], [0.0, -30.0]], [2.0] * 4)
+    predicted = replace(true, q=true.q + torch.tensor([0.0, 1.0]))
+    expected = pytest.approx([1 / 5, 1 / 5, 1 / 30, 1 / 30])
+    assert relative_position_error(predicted, true)[0].tolist() == expected
+    without = replace(true, attributes={})
+    assert relative_position_error(replace(without, q=predicted.q), without)[0].tolist() == expected
+
+
+@pytest.mark.parametrize("mass", [[1.0, 1000.0], [1.0, 1.0]])
+def test_relative_errors_do_not_depend_on_where_a_box_is_cut(mass: list[float]) -> None:
+    box = torch.tensor([10.0], dtype=torch.float64)
+    true = replace(still([[9.5], [8.5]], mass), box=box)
+    cut = replace(true, q=(true.q + 1) % 10)
+    open_space = replace(cut, box=None)
+    whole, split, broken = (
+        relative_position_error(replace(path, q=path.q + 0.01), path)[0]
+        for path in (true, cut, open_space)
+    )
+    assert torch.allclose(split, whole, rtol=1e-9)
+    assert not torch.allclose(broken, whole, rtol=0.5)
+
+
 def test_valid_time_ends_before_the_error_passes_and_at_nan() -> None:
     true = still([[0.0]], [1.0], frames=100)
     true = replace(true, q=torch.sin(true.t)[:, None, None])
