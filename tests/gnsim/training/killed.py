@@ -1,4 +1,4 @@
-"""A small training that is killed from outside: ``python killed.py FOLDER [PAUSE]``.
+"""A small training that is killed from outside: ``python killed.py FOLDER DATA [PAUSE]``.
 
 `PAUSE` seconds are spent after each step, so that a kill has something to hit. Prints the SHA-256
 of the final weights.
@@ -28,13 +28,13 @@ def digest(fitted) -> str:
 
 
 def main() -> None:
-    folder, pause = Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+    folder, pause = Path(sys.argv[1]), float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
 
     def tell(phase: str, step: int, total: int, error: float) -> None:
         print(f"step {step}", file=sys.stderr, flush=True)
         time.sleep(pause)
 
-    data = load("spring", trajectories=6, frames=40)
+    data = load(sys.argv[2])
     fitted = fit(data.train, data.valid, CONFIG, 0, folder, data.content_hash, tell)
     print(digest(fitted))
 
