@@ -1,7 +1,7 @@
 """The law that a discovery ends in: a radial pair force as an expression, with its constants."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -165,18 +165,23 @@ class Law:
             )
 
     def acceleration(
-        self, q: np.ndarray, v: np.ndarray | None = None, **attributes: Any
+        self,
+        q: np.ndarray,
+        v: np.ndarray | None = None,
+        box: Sequence[float] | np.ndarray | None = None,
+        **attributes: Any,
     ) -> np.ndarray:
         """Accelerations [bodies, dim] at positions `q` [bodies, dim], in the data's units.
 
-        `v` [bodies, dim] is checked and not used: the force does not depend on velocities.
+        `v` [bodies, dim] is checked and not used: the force does not depend on velocities. `box`
+        [dim] holds the edges of a periodic box, where bodies act through their nearest images.
         `attributes` are arrays [bodies]; those left out are the law's hidden ones, and mass is one
-        where nobody gives it. Raises ValueError for other shapes, for a missing attribute, and for
-        two bodies in one place.
+        where nobody gives it. Raises ValueError for other shapes, for a missing attribute, for two
+        bodies in one place, and for no box where the law was learned in one.
         """
         from gnsim.symbolic.motion import acceleration
 
-        return acceleration(self, q, v, attributes)
+        return acceleration(self, q, v, box, attributes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the law as JSON, whole or not at all; floats are kept to the last bit."""

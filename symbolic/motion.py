@@ -1,6 +1,6 @@
 """Accelerations of bodies under a law, in numpy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def acceleration(
-    law: "Law", q: np.ndarray, v: np.ndarray | None, attributes: Mapping[str, Any]
+    law: "Law",
+    q: np.ndarray,
+    v: np.ndarray | None,
+    box: Sequence[float] | np.ndarray | None,
+    attributes: Mapping[str, Any],
 ) -> np.ndarray:
     """See `Law.acceleration`; [bodies, dim]."""
     q = np.asarray(q, dtype=np.float64)
@@ -22,7 +26,7 @@ def acceleration(
         raise ValueError(f"v: expected the shape {q.shape} of q, found {np.shape(v)}")
     known = _attributes(law, len(q), attributes)
     target, source = np.nonzero(~np.eye(len(q), dtype=bool))
-    d = q[source] - q[target]
+    d = _nearest_image(law, q[source] - q[target], box)
     r = np.sqrt(np.square(d).sum(1))
     if (r == 0).any():
         pair = int(np.argmin(r))
@@ -36,6 +40,23 @@ def acceleration(
     total = np.zeros_like(q)
     np.add.at(total, target, (magnitude / r)[:, None] * d)
     return total / known["mass"][:, None]
+
+
+def _nearest_image(
+    law: "Law", d: np.ndarray, box: Sequence[float] | np.ndarray | None
+) -> np.ndarray:
+    if box is None:
+        learned = law.metadata.get("box")
+        if learned is not None:
+            raise ValueError(
+                f"box: the law was learned in a periodic box of edges {learned}, found none; "
+                f"pass box={learned}"
+            )
+        return d
+    edges = np.asarray(box, dtype=np.float64)
+    if edges.shape != (law.dim,) or not (edges > 0).all():
+        raise ValueError(f"box: expected {law.dim} positive edges, found {box}")
+    return d - edges * np.round(d / edges)
 
 
 def _attributes(law: "Law", bodies: int, given: Mapping[str, Any]) -> dict[str, np.ndarray]:

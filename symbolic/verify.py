@@ -6,6 +6,7 @@ import sympy
 import torch
 
 from gnsim.dynamics import Dynamics
+from gnsim.graph import displacement, distance
 from gnsim.state import State
 from gnsim.symbolic.forms import Form
 from gnsim.symbolic.law import Constant, Verdict
@@ -150,8 +151,7 @@ def _correlation(fit: Fit, test: Problem, floor: torch.Tensor) -> tuple[float, f
 def _with_correction(fit: Fit, train: Problem) -> Form:
     """The fitted form times one plus a free sum of smooth functions."""
     start = train.windows.path[0]
-    source, target = start.pairs
-    r = torch.log((start.q[source] - start.q[target]).norm(dim=1))
+    r = torch.log(distance(displacement(start.q, start.pairs, start.box)))
     middle, spread = float(r.median()), float(r.std().clamp_min(1e-3))
     u = (sympy.log(symbol("r")) - middle) / spread
     terms = [sympy.tanh(u) ** k for k in range(1, _RADIAL_TERMS + 1)]

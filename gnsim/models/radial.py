@@ -19,8 +19,9 @@ class RadialNetwork(PairPotential):
     its sign, as a spring does; the sum makes the force symmetric in the two bodies. It is a
     gradient by construction: V is its integral over r.
 
-    `attributes` names what the file gives for each body; positive ones enter by their logarithm,
-    and all are scaled by their own spread. `fit_scales` sets the scales from training data.
+    `attributes` names what the file gives for each body; masses enter by their logarithm, others
+    as they are, and all are scaled by their own spread. `fit_scales` sets the scales from training
+    data.
     """
 
     shift_log_r: Tensor
@@ -41,9 +42,10 @@ class RadialNetwork(PairPotential):
             nn.SiLU(),
             nn.Linear(hidden, 1),
         )
-        for name, count in (("log_r", 1), *((a, 1) for a in attributes)):
-            self.register_buffer(f"shift_{name}", torch.zeros(count))
-            self.register_buffer(f"scale_{name}", torch.ones(count))
+        # attributes have a prefix, for a file may name one log_r
+        for name in ("log_r", *(f"of_{a}" for a in attributes)):
+            self.register_buffer(f"shift_{name}", torch.zeros(1))
+            self.register_buffer(f"scale_{name}", torch.ones(1))
         self._initialise(generator)
 
     def _initialise(self, generator: torch.Generator) -> None:
@@ -60,8 +62,8 @@ class RadialNetwork(PairPotential):
         self.scale_log_r.fill_(logs.std().clamp_min(1e-3))
         for name in self.attributes:
             feature = _feature(name, values[name])
-            getattr(self, f"shift_{name}").fill_(feature.mean())
-            getattr(self, f"scale_{name}").fill_(feature.std().clamp_min(1e-3))
+            self._of("shift", name).fill_(feature.mean())
+            self._of("scale", name).fill_(feature.std().clamp_min(1e-3))
 
     @property
     def reference(self) -> float:  # type: ignore[override]
@@ -82,10 +84,13 @@ class RadialNetwork(PairPotential):
 
     def _features(self, values: Attributes) -> Float[Tensor, "pairs features"]:
         columns = [
-            (_feature(n, values[n]) - getattr(self, f"shift_{n}")) / getattr(self, f"scale_{n}")
+            (_feature(n, values[n]) - self._of("shift", n)) / self._of("scale", n)
             for n in self.attributes
         ]
         return torch.stack(columns, 1)
+
+    def _of(self, kind: str, attribute: str) -> Tensor:
+        return self.get_buffer(f"{kind}_of_{attribute}")
 
 
 def _bent(z: Tensor) -> Tensor:

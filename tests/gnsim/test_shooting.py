@@ -1,4 +1,4 @@
-"""A start that is fitted to an arc: in open space and in a box, and never worse for one step more."""
+"""A start that is fitted to an arc, in open space and in a box: the best that was seen."""
 
 from dataclasses import replace
 from functools import cache

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +77,17 @@ def test_positive_force_attracts():
     q = np.array([[0.0, 0.0], [2.0, 0.0]])
     assert law("1/r**2", dim=2).acceleration(q)[0] == pytest.approx([0.25, 0.0])
     assert law("-1/r**2", dim=2).acceleration(q)[0] == pytest.approx([-0.25, 0.0])
+
+
+def test_in_a_box_bodies_act_through_their_nearest_images():
+    q = np.array([[9.5, 5.0], [0.5, 5.0]])
+    boxed = replace(law("1/r**2", dim=2), metadata={"box": [10.0, 8.0]})
+    assert boxed.acceleration(q, box=[10.0, 8.0])[0] == pytest.approx([1.0, 0.0])
+    assert law("1/r**2", dim=2).acceleration(q)[0] == pytest.approx([-1 / 81, 0.0])
+    with pytest.raises(ValueError, match=r"pass box=\[10.0, 8.0\]"):
+        boxed.acceleration(q)
+    with pytest.raises(ValueError, match="expected 2 positive edges"):
+        boxed.acceleration(q, box=[10.0])
 
 
 def test_an_attribute_of_i_belongs_to_the_body_that_is_moved():

@@ -50,6 +50,12 @@ def test_one_arm_alone_is_seen_to_be_asymmetric() -> None:
     assert asymmetry(broken) > 1e-3
 
 
+def test_an_attribute_named_like_a_scale_of_the_network_does_not_touch_it() -> None:
+    pair = RadialNetwork(("log_r",), 16, torch.Generator().manual_seed(0)).double()
+    pair.fit_scales(distances(), {"log_r": torch.full((PAIRS,), 7.0, dtype=torch.float64)})
+    assert float(pair.shift_log_r) == pytest.approx(float(distances().log().mean()))
+
+
 @pytest.mark.parametrize("attributes", [(), ("mass",), ("charge", "mass")])
 def test_force_is_the_derivative_of_the_energy(attributes: tuple[str, ...]) -> None:
     pair = network(*attributes)
@@ -72,8 +78,8 @@ def test_scales_centre_the_inputs() -> None:
     logs = distances().log()
     assert float(pair.shift_log_r) == pytest.approx(float(logs.mean()))
     assert float(pair.scale_log_r) == pytest.approx(float(logs.std()))
-    assert float(pair.shift_mass) == pytest.approx(float(values(1)["mass"].log().mean()))
-    assert float(pair.scale_charge) == pytest.approx(float(values(1)["charge"].std()))
+    assert float(pair.shift_of_mass) == pytest.approx(float(values(1)["mass"].log().mean()))
+    assert float(pair.scale_of_charge) == pytest.approx(float(values(1)["charge"].std()))
     features = pair._features(values(1))
     assert features.mean(0).abs().max() < 1e-6
     assert (features.std(0) - 1).abs().max() < 1e-6
