@@ -5,17 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-
-import torch
 
 from gnsim import discovery as chain
 from gnsim.config import parse_settings
-from gnsim.datasets import Dataset, write
+from gnsim.datasets import Dataset, load, write
 from gnsim.datasets.splits import split
-from gnsim.discovery import Discovery, DiscoveryConfig, Progress, Rollout
+from gnsim.discovery import Discovery, DiscoveryConfig, Progress, Rollout, check_settings
 from gnsim.errors import InputError
-from gnsim.recipe import CONFIG, Recipe, check_windows, refuse_foreign, run_folder
+from gnsim.recipe import CONFIG, Recipe, check_parts, refuse_foreign, run_folder
 from gnsim.runs import RunFolder
 from gnsim.state import Trajectory
 from gnsim.symbolic.engines import EngineError
@@ -42,7 +41,8 @@ def discover(
         settings: by their dotted names, as on the command line: ``{"training.steps": 500}``.
         seed: the same seed gives the same result on one machine.
         out: a folder for the law, the report, figures and checkpoints; nothing is kept without.
-        time_limit: seconds after which the best so far is what counts.
+        time_limit: seconds for training and search, after which the best so far is what counts;
+            refit, verdict and rollouts come on top.
         progress: told the phase, how much of it is done, of how much, and a remark.
 
     Raises:
@@ -191,7 +191,8 @@ def _discover_given(
 ) -> Discovery:
     """From data in memory; a folder gets a copy of them, so that it can repeat itself."""
     config = parse_settings(DiscoveryConfig, settings)
-    check_windows(dataset, config)
+    check_settings(config)
+    check_parts(dataset, config)
     if out is None:
         return chain.discover(dataset, config, seed=seed, **options)
     return discover_into(Path(out), _kept(dataset, Path(out), seed, settings), **options)
@@ -200,15 +201,27 @@ def _discover_given(
 def _kept(dataset: Dataset, out: Path, seed: int, settings: list[str]) -> Recipe:
     """A recipe that reads `dataset` from its copy in the folder `out`."""
     data = out / "data"
-    if not (out / CONFIG).exists():
+    new = not (out / CONFIG).exists()
+    if new:
         refuse_foreign(out, but="data")
         with RunFolder(out):
-            data.mkdir(exist_ok=True)
-            for part in _PARTS:
-                write(data / f"{part}.h5", getattr(dataset, part))
+            _write_parts(dataset, data)
     recipe = Recipe.of(data, seed, settings)
     copy = recipe.dataset
-    if not all(torch.equal(getattr(copy, part).q, getattr(dataset, part).q) for part in _PARTS):
+    if not new and copy.content_hash != _as_stored(dataset).content_hash:
         raise InputError(f"{data}: holds other data than were given; name another folder")
     known = replace(copy, name=dataset.name, reference=dataset.reference, law=dataset.law)
     return recipe.with_dataset(known)
+
+
+def _write_parts(dataset: Dataset, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for part in _PARTS:
+        write(folder / f"{part}.h5", getattr(dataset, part))
+
+
+def _as_stored(dataset: Dataset) -> Dataset:
+    """The same data as a folder gives them back: in float64, estimated velocities estimated."""
+    with TemporaryDirectory() as folder:
+        _write_parts(dataset, Path(folder))
+        return load(folder)

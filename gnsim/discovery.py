@@ -4,6 +4,7 @@ Each stage is a function that takes what the one before it made, so that the com
 `distill` and `discover` run the same code.
 """
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -34,12 +35,24 @@ from gnsim.symbolic.refit import Fit, Problem, refit
 from gnsim.symbolic.select import Selection, select
 from gnsim.symbolic.verify import verify
 from gnsim.training.config import TrainingConfig
-from gnsim.training.fit import Fitted, fit
+from gnsim.training.fit import Fitted, check_training, fit
 from gnsim.windows import WindowSampler
 
 #: a single trajectory of so many frames has a first tenth to fit the start of a rollout to
 _LONG = 100
 _ENERGY_FRAMES = 400
+#: errors over windows have a scatter from two windows on, messages a fit from as many
+_LEAST = {
+    "symbolic.runs": 1,
+    "symbolic.samples": 2,
+    "symbolic.candidates": 1,
+    "symbolic.window": 1,
+    "symbolic.windows": 2,
+    "symbolic.selection_windows": 2,
+    "symbolic.verdict_windows": 2,
+    "symbolic.substeps": 1,
+    "rollout.substeps": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -423,7 +436,16 @@ def engines(name: str) -> tuple[str, ...]:
 
 
 def check_settings(config: DiscoveryConfig) -> None:
-    """Refuses unknown engines and integrators before anything long begins."""
+    """Raises InputError for settings that cannot be used, before anything long begins."""
+    check_training(config.training)
+    for name, least in _LEAST.items():
+        part, _, key = name.partition(".")
+        found = getattr(getattr(config, part), key)
+        if found < least:
+            raise InputError(f"{name}: wanted {least} or more, found {found}")
+    if not 0 < config.symbolic.time_limit < math.inf:
+        found = config.symbolic.time_limit
+        raise InputError(f"symbolic.time_limit: wanted seconds above 0, found {found}")
     known = ("auto", *ENGINES)
     name = config.symbolic.engine
     if name not in known:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from gnsim.datasets.loading import FileSettings
 from gnsim.discovery import DiscoveryConfig, check_settings
 from gnsim.errors import InputError
 from gnsim.runs import RunFolder
-from gnsim.training.fit import check_training
+from gnsim.state import Trajectory
 from gnsim.windows import WindowSampler
 
 CONFIG = "config.yaml"
@@ -69,7 +69,6 @@ class Recipe:
         parts = {part.name: getattr(parsed, part.name) for part in fields(DiscoveryConfig)}
         recipe = cls(source, seed, parsed.data, DiscoveryConfig(**parts))
         check_settings(recipe.config)
-        check_training(recipe.config.training)
         return recipe
 
     @cached_property
@@ -77,10 +76,10 @@ class Recipe:
         """The data, loaded once.
 
         Raises:
-            ValueError: they cannot be read, or are too short for a window of the training.
+            ValueError: they cannot be read, or fail `check_parts`.
         """
         dataset = load(self.source, **asdict(self.data))
-        check_windows(dataset, self.config)
+        check_parts(dataset, self.config)
         return dataset
 
     def with_dataset(self, dataset: Dataset) -> "Recipe":
@@ -106,13 +105,38 @@ class Recipe:
         return ""
 
 
-def check_windows(dataset: Dataset, config: DiscoveryConfig) -> None:
-    """Raises InputError where a part is too short for a window, or its times are not even."""
-    for name in ("train", "valid"):
+def check_parts(dataset: Dataset, config: DiscoveryConfig) -> None:
+    """Refuses data before anything long begins.
+
+    Raises:
+        InputError: a part is too short for its windows or has uneven times, or parts differ in
+            bodies, dimension, attributes, units or box.
+    """
+    expected = _kind(dataset.train)
+    window = config.training.window
+    for name, steps in {"train": window, "valid": window, "test": 1}.items():
+        part: Trajectory = getattr(dataset, name)
+        for what, value in _kind(part).items():
+            if value != expected[what]:
+                raise InputError(
+                    f"{dataset.name}: the part '{name}': wanted {what} as in 'train', "
+                    f"{expected[what]}, found {value}; give parts of the same systems"
+                )
         try:
-            WindowSampler(getattr(dataset, name), config.training.window)
+            WindowSampler(part, steps)
         except ValueError as error:
             raise InputError(f"{dataset.name}: the part '{name}': {error}") from error
+
+
+def _kind(part: Trajectory) -> dict[str, Any]:
+    """What all parts of a data set have in common."""
+    return {
+        "bodies": sorted(set(part.batch.bincount().tolist())),
+        "dim": part.dim,
+        "attributes": sorted(part.attributes),
+        "units": astuple(part.units),
+        "box": None if part.box is None else part.box.tolist(),
+    }
 
 
 @contextmanager

@@ -24,7 +24,12 @@ Seed = Annotated[
 ]
 TimeLimit = Annotated[
     float | None,
-    typer.Option("--time-limit", min=1.0, help="Seconds until the best so far is what counts."),
+    typer.Option(
+        "--time-limit",
+        min=1.0,
+        help="Seconds for training and search, after which the best so far counts; "
+        "verdict and rollouts come on top.",
+    ),
 ]
 # read from the command line itself by gnsim.cli, for it must work where parsing fails as well
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

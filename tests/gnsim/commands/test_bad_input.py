@@ -74,6 +74,20 @@ def test_a_file_that_cannot_be_used_makes_no_folder(command, fault, capsys, tmp_
     assert os.listdir() == ["mine.npz"]
 
 
+UNUSABLE = (
+    "symbolic.runs=0",
+    "symbolic.samples=-3",
+    "symbolic.candidates=0",
+    "symbolic.window=0",
+    "symbolic.windows=0",
+    "symbolic.selection_windows=0",
+    "symbolic.verdict_windows=0",
+    "symbolic.substeps=0",
+    "symbolic.time_limit=-1",
+    "rollout.substeps=0",
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -86,6 +100,7 @@ def test_a_file_that_cannot_be_used_makes_no_folder(command, fault, capsys, tmp_
         (["discover", "spring", "training.coupling=sorce"], "did you mean 'source'"),
         (["discover", "spring", "rollout.integrator=leapfrg"], "did you mean 'leapfrog'"),
         (["train", "spring", "data.frames=12", "training.window=40"], "a window of 40 steps"),
+        *((["discover", "spring", wrong], wrong.split("=")[0] + ": wanted") for wrong in UNUSABLE),
         (["distill", "nowhere"], "config.yaml"),
         (["rollout", "nowhere"], "no folder 'nowhere'"),
         (["rollout", ".", "--out", "x.txt"], "ending in .h5"),
