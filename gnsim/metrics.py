@@ -12,6 +12,10 @@ from gnsim.invariants import energy, kinetic_energy, total
 from gnsim.state import Trajectory
 
 
+#: masses whose ratio is below this are alike: inferred ones differ by their errors
+_ALIKE = 1.01
+
+
 class RolloutError(NamedTuple):
     """Root-mean-square errors over all bodies and components, in the units of the data."""
 
@@ -100,7 +104,7 @@ def _heaviest(trajectory: Trajectory) -> Tensor:
     for system in range(trajectory.num_systems):
         members = (trajectory.batch == system).nonzero().squeeze(1)
         mass = trajectory.mass[members]
-        if bool((mass != mass[0]).any()):
+        if float(mass.max()) > _ALIKE * float(mass.min()):
             heaviest[system] = members[mass.argmax()]
     return heaviest[trajectory.batch]
 

@@ -1,6 +1,7 @@
 """Which candidate is the law: each is refitted on trajectories and compared on held-out ones."""
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,8 @@ _MARGIN, _SIGNIFICANT = 0.05, 5.0
 _STEP_ERRORS = 3.0
 #: where the refit of a softening starts
 _SOFTENING = sympy.Float(1e-3)
+#: so many forms, the simplest, are refitted however late it is
+_LEAST_REFITTED = 3
 #: forms up to this size are tried softened
 _SMALL = 10
 
@@ -56,13 +59,15 @@ def select(
     held_out: Problem,
     couplings: Tensor,
     progress: Callable[[int, int], None] | None = None,
+    deadline: float | None = None,
 ) -> Selection:
     """Refits each candidate and its variants on `train`; chooses on `held_out`.
 
     From the simplest up, a candidate replaces the one before it only where its constants are
     determined and its held-out errors are smaller: by a margin for its size, beyond chance, and
     beyond what the time step changes. Neither the smallest loss nor an engine's own "best" decides.
-    `couplings` are the network's, to start from.
+    `couplings` are the network's, to start from. After `deadline`, a value of `time.monotonic`,
+    the first three are refitted and no more.
 
     Raises:
         RefitError: no candidate's motion is finite on the data.
@@ -70,6 +75,9 @@ def select(
     expressions = _with_variants(candidates)
     scored, failures = [], []
     for done, (expression, candidate) in enumerate(expressions):
+        if done >= _LEAST_REFITTED and deadline is not None and time.monotonic() > deadline:
+            failures.append(f"{len(expressions) - done} forms, for which no time was left")
+            break
         try:
             scored.append(_score(expression, candidate, coupling, train, held_out, couplings))
         except RefitError as unfit:

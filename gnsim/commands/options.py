@@ -27,8 +27,8 @@ TimeLimit = Annotated[
     typer.Option(
         "--time-limit",
         min=1.0,
-        help="Seconds for training and search, after which the best so far counts; "
-        "verdict and rollouts come on top.",
+        help="Seconds for training and search, after which the best so far counts; the last "
+        "refit, the verdict and rollouts come on top.",
     ),
 ]
 # read from the command line itself by gnsim.cli, for it must work where parsing fails as well

@@ -47,7 +47,8 @@ def rollout(
         rollouts = rolled_out(run, names, steps, tell)
     from gnsim.datasets import write
 
-    for name, result in rollouts.items():
+    for name in names:
+        result = rollouts[name]
         write(files[name], result.trajectory)
         print(_line(name, result), f"written to {files[name]}", sep="; ")
     if any(result.diverged for result in rollouts.values()):

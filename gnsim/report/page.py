@@ -157,10 +157,7 @@ def _motion(discovery: "Discovery") -> dict[str, Any]:
         "span": f"{float(test.t[-1] - test.t[0]):g} {test.units.time or 'units of time'}",
         "systems": test.num_systems,
         "time_unit": test.units.time or "unit of time",
-        "fitted_start": any(
-            len(r.position_error) and float(r.position_error[0].max()) > 0
-            for r in discovery.rollouts.values()
-        ),
+        "fitted_start": any(r.fitted_frames for r in discovery.rollouts.values()),
     }
 
 

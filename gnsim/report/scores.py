@@ -111,6 +111,7 @@ def _rollout(rollout: "Rollout", discovery: "Discovery") -> dict[str, Any]:
     return {
         "frames": len(rollout.trajectory),
         "diverged": rollout.diverged,
+        "fitted_frames": rollout.fitted_frames,
         "energy_error": rollout.energy_error,
         "energy_slope": rollout.energy_slope,
         # a list, for two bodies may have one name

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 92
 #: more bodies than this have one row for all of them in the table of errors
+_BOTH = ("law", "network")
 _MOST_ROWS = 40
 
 
@@ -101,11 +102,13 @@ def _rollouts(discovery: "Discovery") -> list[str]:
     test, rollouts = discovery.dataset.test, discovery.rollouts
     names = body_names(test)
     errors = {name: position_errors(r, len(names)) for name, r in rollouts.items()}
-    header = ["relative position error", *(f"{n}, {k}" for n in rollouts for k in ("max", "final"))]
+    columns = [(n, k) for n in rollouts for k in ("max", "final") if n in _BOTH or k == "max"]
+    titles = (f"{n if n in _BOTH else 'unfitted'}, {k}" for n, k in columns)
+    header = ["relative position error", *titles]
     rows = [
         [
             short(body, 20),
-            *(_error(errors[n][k][key]) for n in rollouts for key in ("max", "final")),
+            *(_error(errors[n][k][key]) for n, key in columns),
         ]
         for k, body in enumerate(names[:_MOST_ROWS])
     ]
@@ -114,6 +117,12 @@ def _rollouts(discovery: "Discovery") -> list[str]:
     lines = [f"rollouts over {span} of held-out data{systems}", *table(header, rows)]
     if len(names) > _MOST_ROWS:
         lines.append(f"  and {len(names) - _MOST_ROWS} bodies more, see metrics.json")
+    frames = max(r.fitted_frames for r in rollouts.values())
+    if frames:
+        lines.append(
+            f"  start fitted to the first {frames} of {len(test)} frames, for the law; unfitted: "
+            "the law from the measured start"
+        )
     lines += [
         f"  energy error, {name}: at most {r.energy_error:.1e}, drift {r.energy_slope:.1e} "
         f"per {short(test.units.time or 'unit of time')}"

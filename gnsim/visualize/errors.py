@@ -71,7 +71,7 @@ def thinned_like(values: np.ndarray, frames: int) -> np.ndarray:
 
 
 def _limits(discovery: "Discovery") -> tuple[float, float]:
-    values = np.concatenate([largest_so_far(discovery, n)[1:].ravel() for n in discovery.rollouts])
+    values = np.concatenate([largest_so_far(discovery, n)[1:].ravel() for n in ("law", "network")])
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):
         return 1e-12, 1.0

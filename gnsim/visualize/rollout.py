@@ -83,7 +83,9 @@ def _drawn(discovery: "Discovery", seen: View, chosen: np.ndarray, which: str) -
 def view(discovery: "Discovery") -> View:
     """The first held-out system about its centre of mass, along its two principal axes."""
     truth = _first_system(discovery.dataset.test)
-    rollouts = {name: _first_system(r.trajectory) for name, r in discovery.rollouts.items()}
+    rollouts = {
+        name: _first_system(discovery.rollouts[name].trajectory) for name in ("law", "network")
+    }
     mass = rollouts["law"].mass
     centre = (truth.q * mass[:, None]).sum(1, keepdim=True) / mass.sum()
     axes, labels = _projection(truth, centre)

@@ -1,5 +1,6 @@
 """Selection: the truth against its rivals, and exponents rounded where data do not object."""
 
+import time
 from dataclasses import replace
 from functools import cache
 
@@ -41,14 +42,16 @@ def halves(power: float | None) -> tuple[Trajectory, Trajectory]:
     return whole.systems(torch.arange(9)), whole.systems(torch.arange(9, 14))
 
 
-def chosen(power: float | None, *texts: str, noise: float = 0.0) -> Selection:
+def chosen(
+    power: float | None, *texts: str, noise: float = 0.0, deadline: float | None = None
+) -> Selection:
     problems = []
     for seed, part in enumerate(halves(power)):
         generator = torch.Generator().manual_seed(seed)
         error = noise * torch.randn(part.p.shape, generator=generator, dtype=torch.float64)
         problems.append(Problem.of(replace(part, p=part.p + error), 4, 18, KahanLi6(), 1))
     candidates = [Candidate(parse(text, ("r",)), 0, 0.0, "test") for text in texts]
-    return select(candidates, "none", *problems, ONE)
+    return select(candidates, "none", *problems, ONE, deadline=deadline)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
@@ -58,6 +61,15 @@ def test_the_truth_wins_over_smaller_and_larger_rivals(noise: float) -> None:
     assert equals(selection.chosen.fit.form.shape, "r - c")
     assert len(selection.scored) == len(rivals)
     assert selection.reasons
+
+
+def test_after_the_deadline_three_forms_are_refitted_and_no_more() -> None:
+    rivals = ("0.5", "1.5*r", "1.0*r - 0.5", "1.1*r - 0.9 + 0.1*r**2", "r**3")
+    late = chosen(None, *rivals, deadline=time.monotonic() - 1)
+    assert len(late.scored) == 3
+    assert equals(late.chosen.fit.form.shape, "r - c")
+    assert "left out: 2 forms, for which no time was left" in late.reasons
+    assert len(chosen(None, *rivals, deadline=time.monotonic() + 1e6).scored) == len(rivals)
 
 
 def test_without_the_truth_a_rival_is_chosen_and_errs() -> None:
