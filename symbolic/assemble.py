@@ -1,4 +1,4 @@
-"""From a fit to a `Law`: names and units for its constants, the heaviest body as unit of mass."""
+"""From a fit to a `Law`: names and units for its constants, the best-known body as unit of mass."""
 
 from dataclasses import dataclass
 from operator import itemgetter
@@ -15,6 +15,8 @@ from gnsim.symbolic.parser import parse, symbol
 from gnsim.symbolic.refit import Fit
 
 _MASS_FACTOR = "mass_i*mass_j"
+#: the least mass, in units of the largest, so that momenta stay defined
+_TRIFLE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -30,24 +32,22 @@ class Parts:
 def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
     """The force with named constants, their errors and units, and the inferred masses.
 
-    Hidden masses are in units of the heaviest body's, the scale that motion alone does not tell.
-    The products of the strength and each mass, which it does tell, go to ``metadata``.
+    Hidden masses are in units of that of the body whose coupling is known best, for motion alone
+    does not tell the scale. The products of the strength and each mass, which it does tell, go to
+    ``metadata``.
     """
     count = len(fit.form.constants)
-    names = _names(fit.form.shape)
+    names = _names(fit)
     force = fit.form.shape.xreplace({symbol(a): symbol(b) for a, b in names.items()})
-    heaviest = _heaviest(fit)
+    unit_body = _best_known(fit)
     mass_unit = units.mass
     if fit.coupling != "none":
-        mass_unit = f"mass of {bodies[heaviest]}"
+        mass_unit = f"mass of {bodies[unit_body]}"
     named_units = Units(units.length, units.time, mass_unit)
     of_masses = fit.coupling == "source"
     strength = "G" if of_masses else "k"
-    value, error = fit.estimate(lambda p: _strength(fit.coupling, p[count:], heaviest))
-    degree = _degree(fit)
-    constants = {
-        strength: Constant(float(value), float(error), _unit(named_units, degree, of_masses))
-    }
+    value, error = fit.estimate(lambda p: _strength(fit.coupling, p[count:], unit_body))
+    constants = {strength: Constant(float(value), float(error), _unit(fit, names, named_units))}
     for k, name in enumerate(fit.form.constants):
         value, error = fit.estimate(itemgetter(k))
         length = named_units.length if names[name].startswith("r0") else ""
@@ -55,26 +55,25 @@ def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
     factor = parse(_MASS_FACTOR, ("mass_i", "mass_j")) if of_masses else sympy.S.One
     hidden, metadata = {}, {}
     if fit.coupling != "none":
-        hidden["mass"] = _masses(fit, count, heaviest, bodies, mass_unit)
+        hidden["mass"] = _masses(fit, count, unit_body, bodies, mass_unit)
         metadata["couplings"] = _couplings(fit, count, bodies)
     return Parts(symbol(strength) * factor * force, constants, hidden, metadata)
 
 
-def _names(shape: sympy.Expr) -> dict[str, str]:
+def _names(fit: Fit) -> dict[str, str]:
     """A constant that is added to r is a length r0; the others are numbered."""
     r = symbol("r")
     lengths = {
         s.name
-        for sum_ in shape.atoms(sympy.Add)
+        for sum_ in fit.form.shape.atoms(sympy.Add)
         if r in sum_.args
         for term in sum_.args
         for s in term.free_symbols - {r}
         if term in (s, -s)
     }
-    free = sorted(s.name for s in shape.free_symbols if s.name.startswith("c"))
     named: dict[str, str] = {}
     used = 0
-    for name in free:
+    for name in fit.form.constants:
         if name in lengths and "r0" not in named.values():
             named[name] = "r0"
         else:
@@ -83,22 +82,28 @@ def _names(shape: sympy.Expr) -> dict[str, str]:
     return named
 
 
-def _heaviest(fit: Fit) -> int:
-    x = fit.parameters[len(fit.form.constants) :].abs()
-    return int(x.argmin() if fit.coupling == "response" else x.argmax())
+def _best_known(fit: Fit) -> int:
+    """The body whose coupling has the smallest relative error, of those with the usual sign."""
+    count = len(fit.form.constants)
+    values, errors = fit.estimate(lambda p: p[count:])
+    usual = values * torch.sign(values[values.abs().argmax()])
+    return int(torch.where(usual > 0, errors / usual, torch.inf).argmin())
 
 
-def _strength(coupling: str, x: Tensor, heaviest: int) -> Tensor:
-    return x[0] if coupling == "none" else x[heaviest]
+def _strength(coupling: str, x: Tensor, body: int) -> Tensor:
+    return x[0] if coupling == "none" else x[body]
 
 
-def _masses(fit: Fit, count: int, heaviest: int, bodies: tuple[str, ...], unit: str) -> Hidden:
+def _masses(fit: Fit, count: int, body: int, names: tuple[str, ...], unit: str) -> Hidden:
+    """Masses in units of one body's; one that the data leave at or below zero is a trifle."""
+
     def masses(parameters: Tensor) -> Tensor:
         x = parameters[count:]
-        return x[heaviest] / x if fit.coupling == "response" else x / x[heaviest]
+        return x[body] / x if fit.coupling == "response" else x / x[body]
 
     values, errors = fit.estimate(masses)
-    return Hidden(tuple(values.tolist()), tuple(errors.tolist()), bodies, unit)
+    values = values.clamp_min(_TRIFLE * values.max())
+    return Hidden(tuple(values.tolist()), tuple(errors.tolist()), names, unit)
 
 
 def _couplings(fit: Fit, count: int, bodies: tuple[str, ...]) -> dict[str, Any]:
@@ -111,32 +116,39 @@ def _couplings(fit: Fit, count: int, bodies: tuple[str, ...]) -> dict[str, Any]:
         "values": values.tolist(),
         "stderr": errors.tolist(),
         "stderr_first_grouping": by_time.tolist(),
+        "first_grouping": "time" if len(fit.replicates) > 1 else "system",
     }
 
 
-def _degree(fit: Fit) -> int | None:
-    """The power of length that the shape has, lengths r0 taken along; None where it has none."""
-    shape, names = fit.form.shape, _names(fit.form.shape)
-    if any(not new.startswith("r0") for new in names.values()):
-        return None
-    columns = {"r": torch.linspace(0.7, 1.9, 7, dtype=torch.float64).numpy()}
-    for s in sorted(shape.free_symbols - {symbol("r")}, key=str):
-        columns[s.name] = columns["r"] * 0 + (0.31 if s.name in names else 1.0)
-    doubled = {n: (2 * c if n == "r" or n in names else c) for n, c in columns.items()}
-    ratio = evaluated(shape, doubled) / evaluated(shape, columns)
-    degree = float(torch.log2(torch.as_tensor(ratio).abs()).mean())
-    constant = bool(torch.allclose(torch.as_tensor(ratio), torch.tensor(2.0**degree).double()))
-    return round(degree) if constant and abs(degree - round(degree)) < 1e-9 else None
+def _unit(fit: Fit, names: dict[str, str], units: Units) -> str:
+    """The unit of the strength: a force over the powers of length and of mass in the rest.
 
-
-def _unit(units: Units, degree: int | None, of_masses: bool) -> str:
-    """The unit of the strength: force over length^degree, and over two masses where they enter."""
-    if degree is None or not (units.length and units.time):
+    Empty where the shape has no such powers, or has attributes whose unit nobody gave.
+    """
+    shape = fit.form.shape
+    given = {s.name for s in shape.free_symbols} - {"r"} - set(names)
+    lengths = _degree(shape, {"r", *(n for n, new in names.items() if new == "r0")})
+    masses = _degree(shape, given)
+    if lengths is None or masses is None or given - {"mass_i", "mass_j"}:
         return ""
-    powers = ((units.length, 1 - degree), (units.time, -2), (units.mass, -1 if of_masses else 1))
-    written = [
+    if any(new != "r0" for new in names.values()) or not (units.length and units.time):
+        return ""
+    masses += 2 if fit.coupling == "source" else 0
+    powers = ((units.length, 1 - lengths), (units.time, -2), (units.mass, 1 - masses))
+    return " ".join(
         f"{f'({name})' if ' ' in name else name}{'' if power == 1 else f'^{power}'}"
         for name, power in powers
         if power and name
-    ]
-    return " ".join(written)
+    )
+
+
+def _degree(shape: sympy.Expr, scaled: set[str]) -> int | None:
+    """The power of a factor that all of `scaled` have in common; None where there is none."""
+    base = torch.linspace(0.7, 1.9, 7, dtype=torch.float64).numpy()
+    names = sorted(s.name for s in shape.free_symbols)
+    columns = {n: base if n == "r" else base * 0 + 0.31 + 0.1 * k for k, n in enumerate(names)}
+    doubled = {n: 2 * c if n in scaled else c for n, c in columns.items()}
+    ratio = torch.as_tensor(evaluated(shape, doubled) / evaluated(shape, columns))
+    degree = float(torch.log2(ratio.abs()).mean())
+    whole = torch.full_like(ratio, 2.0 ** round(degree))
+    return round(degree) if bool(torch.allclose(ratio.abs(), whole)) else None

@@ -58,10 +58,15 @@ def sample_messages(
     weights = messages.share[usable].double()
     drawn = torch.multinomial(weights, min(count, len(usable)), generator=generator)
     chosen = usable[drawn.sort().values]
+    # an edge is stored once, but either end may be the target: no engine shall learn which is
+    turned = torch.rand(len(messages.r), generator=generator) < 0.5
     columns = {"r": messages.r}
     for name, values in messages.target.items():
         if bool((values != values[0]).any()) or bool((messages.source[name] != values[0]).any()):
-            columns |= {f"{name}_i": values, f"{name}_j": messages.source[name]}
+            columns |= {
+                f"{name}_i": torch.where(turned, messages.source[name], values),
+                f"{name}_j": torch.where(turned, values, messages.source[name]),
+            }
     X = torch.stack([values[chosen] for values in columns.values()], 1)
     names = tuple(columns)
     return MessageTable(

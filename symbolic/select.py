@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
-from gnsim.symbolic.expressions import complexity
+from gnsim.symbolic.expressions import complexity, is_symmetric
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.parser import symbol
@@ -72,8 +72,8 @@ def select(
     Raises:
         RefitError: no candidate's motion is finite on the data.
     """
-    expressions = _with_variants(candidates)
-    scored, failures = [], []
+    expressions, failures = _with_variants(candidates)
+    scored = []
     for done, (expression, candidate) in enumerate(expressions):
         if done >= _LEAST_REFITTED and deadline is not None and time.monotonic() > deadline:
             failures.append(f"{len(expressions) - done} forms, for which no time was left")
@@ -141,13 +141,19 @@ def _score(
     return Scored(fit, form.complexity, mean_error(sizes), candidate.loss, candidate.engine, sizes)
 
 
-def _with_variants(candidates: Sequence[Candidate]) -> list[tuple[sympy.Expr, Candidate]]:
-    """The candidates and their variants, one of each shape."""
+def _with_variants(
+    candidates: Sequence[Candidate],
+) -> tuple[list[tuple[sympy.Expr, Candidate]], list[str]]:
+    """The candidates and their variants, one of each shape, and why others are left out."""
     unique: dict[sympy.Expr, tuple[sympy.Expr, Candidate]] = {}
+    left_out = []
     for candidate in candidates:
         for expression in _variants(candidate.equation):
-            unique.setdefault(form_of(expression).shape, (expression, candidate))
-    return list(unique.values())
+            if is_symmetric(expression):
+                unique.setdefault(form_of(expression).shape, (expression, candidate))
+            else:
+                left_out.append(f"{expression} changes when the two bodies are exchanged")
+    return list(unique.values()), left_out
 
 
 def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:

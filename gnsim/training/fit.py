@@ -151,10 +151,10 @@ def _steps(
 def choose_coupling(
     train: Trajectory, valid: Trajectory, config: TrainingConfig, seed: int, tell: Progress
 ) -> tuple[str, dict[str, float]]:
-    """Which hidden couplings the data ask for: a short training of each, the fewest that suffice.
+    """Which hidden couplings the data ask for, by a short training of each.
 
-    Only where the file gives no masses; given masses are taken as they are. A coupling with hidden
-    numbers must halve the error of the one before it to be preferred.
+    Only where the file gives no masses; given masses are taken as they are. The better of the
+    couplings with hidden numbers must halve the error of the one without to be preferred.
     """
     if config.coupling != "auto":
         return config.coupling, {}
@@ -162,11 +162,8 @@ def choose_coupling(
         return "none", {}
     schedule = replace(config, steps=config.pilot_steps)
     errors = {name: _pilot(train, valid, schedule, name, seed, tell) for name in COUPLINGS}
-    chosen = "none"
-    for name, error in errors.items():
-        if error < _PREFERRED * errors[chosen]:
-            chosen = name
-    return chosen, errors
+    best = min(errors, key=lambda name: errors[name])
+    return (best if errors[best] < _PREFERRED * errors["none"] else "none"), errors
 
 
 def _pilot(

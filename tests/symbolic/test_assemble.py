@@ -1,12 +1,13 @@
-"""From a fit to the parts of a law: names, units, errors, the heaviest body as unit of mass."""
+"""From a fit to the parts of a law: names, units, errors, the best-known body as unit of mass."""
 
 import pytest
 import torch
 
 from gnsim.state import Units
 from gnsim.symbolic.assemble import parts_of
+from gnsim.symbolic.equality import equals
 from gnsim.symbolic.forms import form_of
-from gnsim.symbolic.parser import parse
+from gnsim.symbolic.parser import names_in, parse
 from gnsim.symbolic.refit import Fit
 
 UNITS = Units("m", "s", "kg")
@@ -15,7 +16,7 @@ BODIES = ("sun", "earth", "moon")
 
 def fit_of(text: str, coupling: str, *x: float) -> Fit:
     """A fit whose parameters scatter by a hundredth of themselves in two groups."""
-    form = form_of(parse(text, ("r", "mass_i", "mass_j")))
+    form = form_of(parse(text, names_in(text)))
     parameters = torch.tensor([*form.constants.values(), *x], dtype=torch.float64)
     replicates = (torch.stack([1.01 * parameters, 0.99 * parameters]),)
     return Fit(form, coupling, len(BODIES), parameters, replicates)
@@ -38,7 +39,7 @@ def test_the_jackknife_gives_the_standard_errors() -> None:
     assert parts.constants["r0"].stderr == pytest.approx(0.015)
 
 
-def test_hidden_sources_become_masses_of_the_heaviest() -> None:
+def test_hidden_sources_become_masses() -> None:
     parts = parts_of(fit_of("1.0/r**2", "source", 8.0, 2.0, 0.5), BODIES, UNITS)
     mass = parts.hidden["mass"]
     assert mass.values == (1.0, 0.25, 0.0625)
@@ -54,9 +55,28 @@ def test_hidden_sources_become_masses_of_the_heaviest() -> None:
 
 def test_hidden_responses_become_masses_the_other_way_round() -> None:
     parts = parts_of(fit_of("1.0*r - 1.0", "response", 8.0, 2.0, 0.5), BODIES, UNITS)
-    assert parts.hidden["mass"].values == (0.0625, 0.25, 1.0)
-    assert parts.hidden["mass"].unit == "mass of moon"
-    assert parts.constants["k"].value == 0.5
+    assert parts.hidden["mass"].values == (1.0, 4.0, 16.0)
+    assert parts.hidden["mass"].unit == "mass of sun"
+    assert parts.constants["k"].value == 8.0
+
+
+def test_attributes_are_no_constants_whatever_they_are_called() -> None:
+    text = "charge_i*charge_j/(r + 0.01)**2"
+    fit = fit_of("charge_i*charge_j/(r + 0.01)**2", "none", 2.0)
+    parts = parts_of(fit, BODIES, UNITS)
+    assert {"charge_i", "charge_j", "r", "k", "r0"} == {s.name for s in parts.force.free_symbols}
+    assert equals(parts.force, text), parts.force
+    assert parts.constants["k"].unit == ""  # of a charge nobody gave the unit
+
+
+def test_the_unit_of_the_strength_counts_given_masses() -> None:
+    parts = parts_of(fit_of("mass_i*mass_j/r**2", "none", 2.0), BODIES, Units("m", "s", "kg"))
+    assert parts.constants["k"].unit == "m^3 s^-2 kg^-1"
+
+
+def test_a_mass_below_zero_is_a_trifle() -> None:
+    parts = parts_of(fit_of("1.0/r**2", "source", 8.0, 2.0, -1e-9), BODIES, UNITS)
+    assert 0 < parts.hidden["mass"].values[2] < 1e-9
 
 
 def test_a_force_without_a_degree_has_no_unit_for_its_strength() -> None:
