@@ -201,7 +201,7 @@ def distill(
     with _timed(seconds, "search"):
         messages, front = search(fitted.model, dataset, config, seed, folder, deadline, tell)
     with _timed(seconds, "selection"):
-        selection = choose(fitted.model, front, dataset, config, tell)
+        selection = choose(fitted.model, front, dataset, config, tell, deadline)
     with _timed(seconds, "refit and verdict"):
         law, errors = settle(fitted.model, selection, dataset, config, tell)
     with _timed(seconds, "rollouts"):
@@ -303,8 +303,9 @@ def choose(
     dataset: Dataset,
     config: DiscoveryConfig,
     tell: Progress,
+    deadline: float | None = None,
 ) -> Selection:
-    """The candidate that held-out trajectories bear out."""
+    """The candidate that held-out trajectories bear out; few are tried after `deadline`."""
     count = config.symbolic.selection_windows
     with torch.no_grad():
         couplings = (model.x / model.masses()[1]).double()
@@ -315,6 +316,7 @@ def choose(
         problem(dataset.valid, config, count),
         couplings,
         lambda done, total: tell("refitting candidates", done, total, ""),
+        deadline,
     )
 
 
