@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from gnsim.bodies import body_names
 from gnsim.config import did_you_mean
 from gnsim.datasets import Dataset
 from gnsim.errors import InputError
@@ -452,12 +453,6 @@ def problem(trajectory: Trajectory, config: DiscoveryConfig, windows: int) -> Pr
     steps = min(settings.window, len(trajectory) - 1)
     integrator = _integrator(settings.integrator)
     return Problem.of(trajectory, steps, windows, integrator, settings.substeps)
-
-
-def body_names(trajectory: Trajectory) -> tuple[str, ...]:
-    """Names of the bodies of one system."""
-    count = trajectory.num_nodes // trajectory.num_systems
-    return trajectory.names[:count] or tuple(f"body {k}" for k in range(count))
 
 
 def engines(name: str) -> tuple[str, ...]:

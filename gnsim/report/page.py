@@ -12,14 +12,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from gnsim.atomic import write_atomic
+from gnsim.bodies import body_names, couplings
 from gnsim.config import as_mapping
 from gnsim.report.mathml import mathml
 from gnsim.report.numbers import number, relative, unit_text, with_error
 from gnsim.report.scores import equals_truth, position_errors, versions
 from gnsim.state import Trajectory
 from gnsim.visualize import draw, rendered
-from gnsim.visualize.masses import couplings
-from gnsim.visualize.style import body_names
 
 if TYPE_CHECKING:
     from gnsim.discovery import Discovery
@@ -117,6 +116,7 @@ def _law(discovery: "Discovery") -> dict[str, Any]:
         ],
         "couplings": couplings(discovery),
         "scored": any(row["reference"] is not None for row in couplings(discovery)),
+        "first_grouping": law.metadata.get("couplings", {}).get("first_grouping", "time"),
         "coupling_meaning": law.metadata.get("couplings", {}).get("meaning", ""),
         "coupling_unit": unit_text(_coupling_unit(discovery)),
     }

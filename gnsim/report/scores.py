@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import gnsim
+from gnsim.bodies import body_names, couplings
 from gnsim.config import as_mapping
-from gnsim.visualize.masses import couplings
-from gnsim.visualize.style import body_names
 
 if TYPE_CHECKING:
     from gnsim.discovery import Discovery, Rollout

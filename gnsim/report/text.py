@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gnsim.bodies import body_names, couplings
 from gnsim.report.numbers import relative
 from gnsim.report.scores import equals_truth, position_errors
-from gnsim.visualize.masses import couplings
-from gnsim.visualize.style import body_names, short
+from gnsim.visualize.style import short
 
 if TYPE_CHECKING:
     from gnsim.discovery import Discovery
@@ -78,13 +78,13 @@ def _masses(discovery: "Discovery") -> list[str]:
         return []
     meaning = discovery.law.metadata["couplings"]["meaning"]
     scored = any(row["reference"] is not None for row in rows)
-    header = ["body", "value", "standard error", "by time only"]
+    header = ["body", "value", "standard error", f"by {rows[0]['first_grouping']} only"]
     body = [
         [
             short(r["body"], 20),
             f"{r['value']:.8e}",
             f"{r['stderr']:.1e}",
-            f"{r['stderr_by_time']:.1e}",
+            f"{r['stderr_first_grouping']:.1e}",
         ]
         for r in rows
     ]

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from gnsim.bodies import body_names
 from gnsim.visualize.energy import thinned
 from gnsim.visualize.style import (
     PALETTE,
-    body_names,
     canvas,
     elapsed,
     label_axes,

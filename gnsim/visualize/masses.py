@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from gnsim.bodies import couplings
 from gnsim.visualize.style import LAW, MINUS, NETWORK, canvas, label_axes, short, styled
 
 if TYPE_CHECKING:
@@ -32,30 +33,3 @@ def mass_figure(discovery: "Discovery") -> Figure | None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.14), ncols=2)
     label_axes(axes, "relative to the reference value", "")
     return figure
-
-
-def couplings(discovery: "Discovery") -> list[dict]:
-    """One row per body: value, standard errors, and the reference with the relative error or None.
-
-    References are compared only with what they are references for: G times mass.
-    """
-    found = discovery.law.metadata.get("couplings")
-    if not found:
-        return []
-    names = found["names"]
-    known = discovery.dataset.reference.get("GM")
-    references: list[float | None] = [None] * len(names)
-    if known is not None and found["meaning"] == "strength times mass" and len(known) == len(names):
-        references = known.tolist()
-    columns = (found[key] for key in ("names", "values", "stderr", "stderr_first_grouping"))
-    return [
-        {
-            "body": name,
-            "value": value,
-            "stderr": stderr,
-            "stderr_by_time": by_time,
-            "reference": reference,
-            "relative_error": value / reference - 1 if reference else None,
-        }
-        for name, value, stderr, by_time, reference in zip(*columns, references, strict=True)
-    ]

@@ -8,12 +8,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gnsim.bodies import body_names
 from gnsim.state import Trajectory
 from gnsim.visualize.style import (
     INK,
     LAW,
     NETWORK,
-    body_names,
     canvas,
     elapsed,
     label_axes,

@@ -83,12 +83,6 @@ def short(name: str, longest: int = _LONGEST_NAME) -> str:
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
-def body_names(trajectory: Trajectory) -> tuple[str, ...]:
-    """The names of the bodies of one system, numbered where the data give none."""
-    count = trajectory.num_nodes // trajectory.num_systems
-    return trajectory.names[:count] or tuple(f"body {k}" for k in range(count))
-
-
 def elapsed(trajectory: Trajectory) -> tuple[np.ndarray, str]:
     """Time since the first frame and its label; years where it is many days."""
     t = (trajectory.t - trajectory.t[0]).double().numpy()

@@ -183,6 +183,18 @@ def test_the_summary_has_law_verdict_masses_and_folder(with_couplings, tmp_path)
     assert lines[-1] == f"everything is in {tmp_path}"
 
 
+@pytest.mark.parametrize("grouping", ["time", "system"])
+def test_a_scatter_between_systems_is_not_called_one_by_time(with_couplings, grouping):
+    law = with_couplings.law
+    table = {**law.metadata["couplings"], "first_grouping": grouping}
+    found = replace(with_couplings, law=replace(law, metadata={"couplings": table}))
+    assert f"by {grouping} only" in summary(found)
+    shown = Tags(page(found, COMMAND)).text
+    assert f"the one by {grouping} is the first part alone" in " ".join(shown.split())
+    assert ("between stretches of time" in " ".join(shown.split())) is (grouping == "time")
+    assert metrics(found)["couplings"][0]["first_grouping"] == grouping
+
+
 def test_the_summary_is_narrow_and_of_one_line_a_name(hostile):
     told = summary(hostile)
     assert max(map(len, told.splitlines())) <= WIDEST

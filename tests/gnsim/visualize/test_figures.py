@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from gnsim.bodies import couplings
 from gnsim.visualize import FIGURES, draw, rendered, write_figures
 from gnsim.visualize.energy import relative_energy_error
 from gnsim.visualize.errors import largest_so_far
-from gnsim.visualize.masses import couplings
 from gnsim.visualize.messages import law_values, spans_decades
 from gnsim.visualize.rollout import inner_bodies, view
 from gnsim.visualize.style import canvas, label_ends, spread
