@@ -371,8 +371,8 @@ def roll_out(
     Where there are many trajectories, that is the measured one. A single long one is started from
     the state that the law (else the network) follows its first tenth with: the measured velocities
     are those of all that is in nature, and would let a law drift that leaves a little of it out.
-    The network has the law's start, which favours the law: its own fit takes over a minute. What the
-    fit is worth shows beside the law's rollout from the measured state, under `MEASURED_START`.
+    The network has the law's start, which favours the law: a fit of its own takes a minute. What
+    the fit is worth shows beside the law's rollout from the measured state (`MEASURED_START`).
     """
     told: dict[str, PairwiseHamiltonian] = {}
     if law is not None:

@@ -11,6 +11,7 @@ from gnsim.state import State
 from gnsim.windows import WindowSampler
 
 _STATES = 400
+_LEAST = 10
 
 
 @runtime_checkable
@@ -43,13 +44,18 @@ def sample_messages(
     without a finite force, are left out.
 
     Raises:
-        ValueError: the messages are not finite anywhere.
+        ValueError: fewer than ten pairs of bodies in all frames, or of finite forces.
     """
     start = sampler.spread(_STATES).path[0]
     with torch.no_grad():
         messages = model.messages(start)
     usable = (torch.isfinite(messages.force) & (messages.share > 0)).nonzero().squeeze(1)
-    if len(usable) < 10:
+    if len(messages.r) < _LEAST:
+        raise ValueError(
+            f"messages: {len(messages.r)} pairs of bodies in {start.num_systems} frames that have "
+            f"a next one, at least {_LEAST} wanted; give more frames, trajectories or bodies"
+        )
+    if len(usable) < _LEAST:
         raise ValueError(
             f"messages: {len(usable)} of {len(messages.r)} have a finite force that is not zero; "
             "train the model before it is distilled"

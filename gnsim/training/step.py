@@ -2,13 +2,15 @@
 
 import itertools
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gnsim.errors import NonFiniteError
+from gnsim.errors import InputError, NonFiniteError
+from gnsim.graph import displacement, distance
 from gnsim.integrators import INTEGRATORS
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.radial import RadialNetwork
@@ -23,6 +25,9 @@ _VALIDATION_WINDOWS = 300
 _SCALE_WINDOWS = 500
 _POLISH_WINDOWS = 1000
 _POLISH_ROUNDS = 3
+_PAIRS_AT_ONCE = 200_000
+#: pairs in frames that a search for equations wants at least, for nothing to be trained in vain
+_LEAST_SAMPLES = 10
 _WARM_UP_STEPS = 30
 _GRADIENT_NORM = 1.0
 _LINE_SPEED = 2.0
@@ -43,8 +48,11 @@ class Training:
     ) -> None:
         self.config, self.seed, self.step = config, seed, 0
         dtype = PRECISIONS[config.precision]
-        self.sampler = WindowSampler(train.to(dtype), config.window)
-        self.held_out = WindowSampler(valid.to(dtype), config.window).spread(_VALIDATION_WINDOWS)
+        self.sampler = WindowSampler(_cast(train, dtype), config.window)
+        self.pairs = self.sampler.bodies * (self.sampler.bodies - 1) // 2
+        _require_samples(train, self.pairs)
+        held_out = WindowSampler(_cast(valid, dtype), config.window)
+        self.held_out = held_out.spread(self._at_most(_VALIDATION_WINDOWS))
         self.fabric = _fabric()
         self.model = untrained(train, config, coupling, seed)
         self.network = _radial(self.model)
@@ -53,8 +61,7 @@ class Training:
         self._start_line()
         optimiser = torch.optim.Adam(_groups(self.network, config.learning_rate), eps=1e-16)
         self.wrapped, self.optimiser = self.fabric.setup(self.loss, optimiser)
-        pairs = self.sampler.bodies * (self.sampler.bodies - 1) // 2
-        self.batch_size = max(8, config.pairs_per_batch // pairs)
+        self.batch_size = max(self._at_most(8), config.pairs_per_batch // self.pairs)
 
     def advance(self, schedule: int) -> float:
         """One optimiser step of a cosine schedule of so many steps; the loss before it."""
@@ -96,7 +103,7 @@ class Training:
 
     def polish(self) -> None:
         """Solves the couplings once more, from many windows at once."""
-        windows = self.sampler.spread(_POLISH_WINDOWS)
+        windows = self.sampler.spread(self._at_most(_POLISH_WINDOWS))
         for _ in range(_POLISH_ROUNDS):
             with torch.no_grad():
                 self.loss(windows)
@@ -114,6 +121,10 @@ class Training:
         self.optimiser.load_state_dict(state)
         self.step = int(checkpoint.header["step"])
 
+    def _at_most(self, windows: int) -> int:
+        """Fewer windows where bodies are many: memory grows with the pairs in all of them."""
+        return max(1, min(windows, _PAIRS_AT_ONCE // self.pairs))
+
     def _generator(self) -> torch.Generator:
         words = [self.seed, self.step, self.fabric.global_rank]
         word = np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1
@@ -128,10 +139,9 @@ class Training:
         return reduced
 
     def _scale_network(self) -> None:
-        windows = self.sampler.spread(_SCALE_WINDOWS)
+        windows = self.sampler.spread(self._at_most(_SCALE_WINDOWS))
         state = windows.path[0]
-        source, target = state.pairs
-        r = (state.q[source] - state.q[target]).norm(dim=1)
+        r = distance(displacement(state.q, state.pairs, state.box))
         self.network.fit_scales(r, windows.path.attributes)
 
     def _start_line(self) -> None:
@@ -139,7 +149,7 @@ class Training:
 
         The loss is flat in the slope until it is nearly right, so a descent alone needs luck.
         """
-        windows = self.sampler.spread(_START_WINDOWS)
+        windows = self.sampler.spread(self._at_most(_START_WINDOWS))
         line = self.network.linear
 
         def loss(start: tuple[float, float]) -> float:
@@ -159,6 +169,21 @@ class Training:
                 f"training step {self.step}: the {what} is {float(value.detach()):g}; nothing was "
                 "written since the last checkpoint; lower learning_rate or raise substeps"
             )
+
+
+def _cast(trajectory: Trajectory, dtype: torch.dtype) -> Trajectory:
+    """Times from zero: single precision would round away the steps of a late calendar."""
+    return replace(trajectory, t=trajectory.t - trajectory.t[0]).to(dtype)
+
+
+def _require_samples(train: Trajectory, pairs: int) -> None:
+    frames = (len(train) - 1) * train.num_systems
+    if frames * pairs < _LEAST_SAMPLES:
+        raise InputError(
+            f"training data: {pairs} pairs of bodies in {frames} frames that have a next one are "
+            f"{frames * pairs} samples, and a law needs {_LEAST_SAMPLES}; "
+            "give more frames, trajectories or bodies"
+        )
 
 
 def _radial(model: CoupledPairs) -> RadialNetwork:

@@ -67,6 +67,12 @@ def test_hidden_masses_go_to_the_factor() -> None:
     assert np.allclose(table.y, 3.0 * 2 * (table.X[:, 0] - 1), rtol=1e-12)
 
 
+def test_too_few_pairs_are_told_from_forces_that_are_missing() -> None:
+    short = WindowSampler(simulate("spring", trajectories=1, bodies=3, frames=3), 1)
+    with pytest.raises(ValueError, match=r"6 pairs of bodies in 2 frames.*more frames"):
+        sample_messages(hamiltonian("spring"), short, 50, 0)
+
+
 def test_a_model_without_forces_is_refused() -> None:
     model = CoupledPairs(Nothing(), "none", 4).double()
     with pytest.raises(ValueError, match="train the model"):
