@@ -16,9 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from record import RESULTS, commit, versions
+
 from gnsim.atomic import write_atomic
 from gnsim.datasets import load
-from gnsim.training.checkpoint import versions
 from gnsim.training.config import TrainingConfig
 from gnsim.training.fit import fit
 
@@ -32,8 +33,7 @@ CONFIG = TrainingConfig(
     pairs_per_batch=200,
     coupling="source",
 )
-ROOT = Path(__file__).parents[1]
-RESULT = ROOT / "experiments" / "results" / "kill_and_resume.json"
+RESULT = RESULTS / "kill_and_resume.json"
 LOG = "training.csv"
 
 
@@ -104,12 +104,10 @@ def log_hash(folder: Path) -> str:
 
 def facts() -> dict[str, Any]:
     """What must be the same for comparisons to be put together."""
-    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%H", "--", "gnsim", "datasets"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "config": asdict(CONFIG),
         "seed": SEED,
-        "commit": commit,
+        "commit": commit(),
         "versions": versions(),
         "machine": platform.machine(),
     }

@@ -1,11 +1,17 @@
-"""What every experiment keeps: results by case in one JSON file, resumable, with their origin."""
+"""What every experiment keeps: results by case in one JSON file, resumable, with their origin.
+
+Each case is measured in a process of its own, ``python SCRIPT --measure FILE ARGUMENTS``, so that
+its peak memory is not that of a case before it.
+"""
 
 import json
 import resource
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from gnsim.atomic import write_atomic
@@ -15,24 +21,54 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def commit() -> str:
-    """The commit of the checkout, marked where files that git tracks differ from it."""
-    folder = str(Path(__file__).parent)
-    run = ["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    return subprocess.run(run, capture_output=True, text=True, check=False).stdout.strip()
+    """The commit of the checkout, marked where files other than results differ from it."""
+    git = ["git", "-C", str(Path(__file__).parents[1])]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    compared = ["diff", "--quiet", "HEAD", "--", ".", ":(exclude)experiments/results"]
+    changed = subprocess.run([*git, *compared], capture_output=True, check=False).returncode
+    return head.stdout.strip() + ("-dirty" if changed else "")
 
 
-def record(name: str, case: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of `case` in ``results/NAME.json``, measured now unless this commit has it."""
+def measuring(measure: Callable[..., dict[str, Any]]) -> bool:
+    """Whether this process was started to measure one case; if so, that is done."""
+    if sys.argv[1:2] != ["--measure"]:
+        return False
+    result = measure(*sys.argv[3:])
+    write_atomic(Path(sys.argv[2]), json.dumps({**result, "peak_memory_gb": peak_memory()}))
+    return True
+
+
+def peak_memory() -> float:
+    """GB that this process held at most, and the largest of its children beside it.
+
+    An upper bound: Linux counts for a child at least what its parent held when it started it.
+    """
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return round(sum(resource.getrusage(one).ru_maxrss for one in who) / 1e6, 2)
+
+
+def measured(script: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+    """What `script` measures in a process of its own. Raises CalledProcessError where it fails."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "result.json"
+        subprocess.run([sys.executable, script, "--measure", str(file), *arguments], check=True)
+        return json.loads(file.read_text())
+
+
+def record(name: str, case: str, *arguments: str) -> dict[str, Any]:
+    """The result of `case` in ``results/NAME.json``, measured now unless this commit has it.
+
+    `arguments` are those of the function that ``NAME.py`` gives to `measuring`.
+    """
     path = RESULTS / f"{name}.json"
     cases = json.loads(path.read_text()) if path.exists() else {}
     if case in cases and cases[case]["commit"] == commit():
         return cases[case]
     begun = time.monotonic()
-    result = measure()
+    result = measured(str(Path(__file__).with_name(f"{name}.py")), arguments)
     cases[case] = {
         **result,
         "seconds_in_all": round(time.monotonic() - begun, 1),
-        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
         "commit": commit(),
         "versions": versions(),
     }

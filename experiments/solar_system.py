@@ -9,20 +9,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from record import record
+from record import measuring, record
 
 from gnsim.api import discover
 from gnsim.report import metrics, summary
 
 
-def measure(seed: int) -> dict[str, Any]:
+def measure(seed: str) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
-        found = discover("solar-system", seed=seed, out=Path(folder) / "run")
+        found = discover("solar-system", seed=int(seed), out=Path(folder) / "run")
         print(summary(found))
     return metrics(found)
 
 
 if __name__ == "__main__":
-    for seed in [int(word) for word in sys.argv[1:]] or range(3):
-        result = record("solar_system", f"seed {seed}", lambda seed=seed: measure(seed))
+    if measuring(measure):
+        sys.exit()
+    for seed in sys.argv[1:] or "012":
+        result = record("solar_system", f"seed {seed}", seed)
         print(seed, result["verified"], result["equals_true_law"], result["seconds_in_all"])

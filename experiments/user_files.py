@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from record import record
+from record import measuring, record
 from scipy.integrate import solve_ivp
 
 from gnsim.api import discover
@@ -77,7 +77,8 @@ CASES: dict[str, Callable[[int], dict[str, np.ndarray]]] = {
 }
 
 
-def measure(case: str, seed: int) -> dict[str, Any]:
+def measure(case: str, number: str) -> dict[str, Any]:
+    seed = int(number)
     with TemporaryDirectory() as folder:
         file = Path(folder) / f"{case}.npz"
         np.savez(file, **CASES[case](seed))
@@ -89,9 +90,9 @@ def measure(case: str, seed: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if measuring(measure):
+        sys.exit()
     for case in sys.argv[1:] or CASES:
         for seed in (0, 1, 2) if "masses" in case else (0,):
-            result = record(
-                "user_files", f"{case}, seed {seed}", lambda c=case, s=seed: measure(c, s)
-            )
+            result = record("user_files", f"{case}, seed {seed}", case, str(seed))
             print(case, seed, result["status"], result["force"], result["seconds_in_all"])
