@@ -26,6 +26,8 @@ _RADIAL_TERMS = 6
 #: standard errors that a correlation may have by chance; a larger bound than this tells nothing
 _BY_CHANCE, _TELLING = 4.0, 0.5
 _BLIND = -1.0
+#: a verified law claims nothing of forces below this share of a body's acceleration
+_CLAIMED = 1e-5
 
 
 class Inertia(Dynamics):
@@ -55,7 +57,7 @@ def verify(
     leaves is nothing that a law could explain (`leftover`).
     """
     law = fit.dynamics()
-    floor, train_floor = step_error(law, test), step_error(law, train)
+    floor, train_floor = _floor(fit, test), _floor(fit, train)
     sizes = {
         "law": (error_sizes(law, test), floor),
         "law_on_training_data": (error_sizes(law, train), train_floor),
@@ -63,12 +65,9 @@ def verify(
         "no_force": (error_sizes(Inertia(), test), floor),
     }
     errors = {name: mean_error(size) for name, (size, _) in sizes.items()}
-    # errors that the time step makes tell nothing apart
-    beyond = {
-        name: mean_error(torch.maximum(size, least.clamp_min(NUMERICAL)))
-        for name, (size, least) in sizes.items()
-    }
-    errors |= leftover(fit, train, test)
+    # errors that the time step or the constants' own errors make tell nothing apart
+    beyond = {name: mean_error(torch.maximum(size, least)) for name, (size, least) in sizes.items()}
+    errors |= leftover(fit, train, test, floor)
     shares = _by_body(sizes["law"][0], test) / _by_body(sizes["no_force"][0], test)
     unexplained = float(shares.max())
     errors["unexplained_of_worst_body"] = unexplained
@@ -110,30 +109,38 @@ def _by_body(sizes: torch.Tensor, problem: Problem) -> torch.Tensor:
     return logs.view(-1, problem.bodies, sizes.shape[1]).mean((0, 2)).exp()
 
 
-def leftover(fit: Fit, train: Problem, test: Problem) -> dict[str, float]:
+def leftover(fit: Fit, train: Problem, test: Problem, floor: torch.Tensor) -> dict[str, float]:
     """Whether a law could explain what this one leaves.
 
     ``gain_by_correction``: by how much of itself the held-out error falls when the force may be
     multiplied by a free smooth function of r and of the attributes, fitted on `train`: a form that
     only imitates the true one loses here. ``correlation_of_rest``: of the errors of successive
     windows of a body: noise is new in each but for the frame they may share, a force that is
-    missing acts on. Both count errors only beyond three times what halving the time step changes
-    and what the constants' errors allow, and beyond `NUMERICAL`.
+    missing acts on. Both count errors only beyond `floor`, [nodes, kinds], and the second only
+    beyond the share of the acceleration that a verified law speaks of.
     """
-    floor = torch.maximum(step_error(fit.dynamics(), test), _constants_error(fit, test))
-    floor = floor.clamp_min(NUMERICAL)
     own = torch.maximum(error_sizes(fit.dynamics(), test), floor)
     try:
         corrected = refit(_with_correction(fit, train), fit.coupling, train, fit.couplings)
         freed = torch.maximum(error_sizes(corrected.dynamics(), test), floor)
     except RefitError:
         freed = own
-    correlation, chance = _correlation(fit, test, floor)
+    correlation, chance = _correlation(fit, test, floor.clamp_min(_CLAIMED))
     return {
         "gain_by_correction": 1 - mean_error(freed) / mean_error(own),
         "correlation_of_rest": correlation,
         "correlation_by_chance": chance,
     }
+
+
+def _floor(fit: Fit, problem: Problem) -> torch.Tensor:
+    """What an error must exceed to mean something, [nodes, kinds].
+
+    Three times what halving the time step changes, or what the constants' errors allow, or
+    `NUMERICAL`.
+    """
+    known = torch.maximum(step_error(fit.dynamics(), problem), _constants_error(fit, problem))
+    return known.clamp_min(NUMERICAL)
 
 
 def _constants_error(fit: Fit, test: Problem) -> torch.Tensor:
@@ -192,11 +199,11 @@ def _rest(errors: Mapping[str, float]) -> str:
     """What the correlation says, in words."""
     if errors["correlation_by_chance"] == _BLIND:
         return (
-            "what it leaves is more than the error of the time step, and there are too few "
+            f"what it leaves is more than {_CLAIMED:g} of the acceleration, and there are too few "
             "held-out windows to tell it from noise"
         )
     return (
-        "what it leaves, beyond the error of the time step, has the correlation "
+        f"what it leaves, where more than {_CLAIMED:g} of the acceleration, has the correlation "
         f"{errors['correlation_of_rest']:.2f} from window to window (at most "
         f"{errors['correlation_by_chance']:.2f} wanted)"
     )
