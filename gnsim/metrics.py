@@ -11,7 +11,6 @@ from gnsim.graph import nearest_image
 from gnsim.invariants import energy, kinetic_energy, total
 from gnsim.state import Trajectory
 
-
 #: masses whose ratio is below this are alike: inferred ones differ by their errors
 _ALIKE = 1.01
 
