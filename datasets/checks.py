@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from gnsim.datasets.coincidence import first_coincidence
@@ -16,7 +15,6 @@ from gnsim.datasets.findings import CheckReport, DataError, Finding, error
 from gnsim.datasets.formats import read_raw
 from gnsim.datasets.raw import Raw
 from gnsim.datasets.suspicions import suspicions
-from gnsim.windows import uneven_frame
 
 
 def check(path: str | Path, window: int = 1) -> CheckReport:
@@ -110,12 +108,6 @@ def _times(raw: Raw) -> Iterator[Finding]:
         remedy = "sort the frames by time and drop repeated ones"
         yield error(name, found, "increasing times", remedy, f"frame {frame + 1}")
         return
-    uneven = uneven_frame(torch.from_numpy(raw.t)) if len(raw.t) > 1 else None
-    if uneven is not None:
-        steps = np.diff(raw.t)
-        found = f"a step of {steps[uneven - 1]:.6g} among steps of {np.median(steps):.6g}"
-        remedy = "resample the trajectory at equal intervals"
-        yield error(name, found, "even steps", remedy, f"frame {uneven}")
 
 
 def _positive(raw: Raw) -> Iterator[Finding]:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
 from gnsim.datasets.findings import Finding
 from gnsim.datasets.raw import Raw
 from gnsim.datasets.velocities import estimate
+from gnsim.windows import uneven_frame
 
 #: relative disagreement of given velocities with differences of positions that is worth a word
 DISAGREEMENT = 0.01
@@ -16,7 +18,19 @@ _SAMPLE = 2**20
 
 def suspicions(raw: Raw) -> list[Finding]:
     """Warnings and notes on data that has no errors."""
-    return [*_velocities(raw), *_units(raw)]
+    return [*_uneven(raw), *_velocities(raw), *_units(raw)]
+
+
+def _uneven(raw: Raw) -> Iterator[Finding]:
+    """Such a file can be read; whoever trains on it is refused."""
+    frame = uneven_frame(torch.from_numpy(raw.t)) if len(raw.t) > 1 else None
+    if frame is not None:
+        steps = np.diff(raw.t)
+        found = f"a step of {steps[frame - 1]:.6g} among steps of {np.median(steps):.6g}"
+        remedy = (
+            "resample at equal intervals, for gnsim discover and gnsim train refuse it as it is"
+        )
+        yield Finding("warning", raw.spelled("t"), found, "even steps", remedy, f"frame {frame}")
 
 
 def _velocities(raw: Raw) -> Iterator[Finding]:

@@ -65,7 +65,6 @@ BAD = {
     "nan charge": (replaced("charge", np.array([1, np.nan, 1])), ["charge", "body 1", "nan"]),
     "times": (put("t", 5, 0.2), ["t", "frame 5", "0.2 after 0.4", "increasing"]),
     "equal times": (put("t", 5, 0.4), ["t", "frame 5", "increasing"]),
-    "uneven times": (put("t", 19, 2.5), ["t", "frame 19", "even steps", "resample"]),
     "t length": (replaced("t", np.arange(19.0)), ["t", "shape (19,)", "shape (20,)"]),
     "v shape": (replaced("v", np.zeros((20, 3, 3))), ["v", "(20, 3, 3)", "(20, 3, 2)"]),
     "mass length": (replaced("mass", np.ones(4)), ["mass", "shape (4,)", "shape (3,)"]),
@@ -166,11 +165,12 @@ def test_file_that_is_none(name, content, words, tmp_path):
 
 
 @pytest.mark.parametrize(("jitter", "usable"), [(3e-7, True), (3e-6, True), (3e-5, False)])
-def test_a_file_is_usable_exactly_where_training_takes_its_times(jitter, usable, tmp_path):
+def test_a_file_is_warned_of_exactly_where_training_refuses_its_times(jitter, usable, tmp_path):
     arrays = good()
     arrays["t"][7] += 0.1 * jitter
     np.savez(tmp_path / "times.npz", **arrays)
-    assert check(tmp_path / "times.npz").ok is usable
+    told = [f for f in check(tmp_path / "times.npz").findings if "even steps" in str(f)]
+    assert (not told) is usable
     whole = read_raw(tmp_path / "times.npz")
     with nullcontext() if usable else pytest.raises(ValueError, match="resample"):
         WindowSampler(to_trajectory(whole), 1)
@@ -219,3 +219,13 @@ def test_coincidence_agrees_with_all_pairs_and_minds_systems_and_box():
     apart = np.array([[[0.0, 0.0], [1.0, 0.0]]])
     assert first_coincidence(apart, np.array([2])) is None
     assert first_coincidence(apart, np.array([2]), np.ones(2)) == (0, 0, 1)
+
+
+def test_uneven_times_are_told_as_what_training_refuses(tmp_path):
+    arrays = good()
+    put("t", 19, 2.5)(arrays)
+    np.savez(tmp_path / "uneven.npz", **arrays)
+    report = check(tmp_path / "uneven.npz")
+    assert report.ok
+    (warning,) = [f for f in report.findings if "even steps" in str(f)]
+    assert all(word in str(warning) for word in ("t", "frame 19", "resample", "gnsim discover"))

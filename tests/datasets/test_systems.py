@@ -103,7 +103,7 @@ def test_every_system_is_a_source_with_its_law(name):
 @pytest.mark.parametrize(
     ("name", "settings", "words"),
     [
-        ("sprong", {}, ["unknown system 'sprong'", "did you mean 'spring'", "charge, r2, spring"]),
+        ("sprong", {}, ["unknown system 'sprong'", "did you mean 'spring'"]),
         ("spring", {"stifness": 1.0}, ["setting of spring", "did you mean 'stiffness'"]),
         ("spring", {"stiffness": -1.0}, ["stiffness", "above zero", "-1.0"]),
         ("r2", {"bodies": 1}, ["bodies", "at least 2", "1"]),

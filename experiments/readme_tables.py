@@ -1,0 +1,87 @@
+"""The README's results, made from results/*.json.
+
+``python experiments/readme_tables.py`` rewrites what stands between the two markers of README.md.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gnsim.atomic import write_atomic
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+SPRINGS = "F = 3 (r - 0.7)"
+
+
+def load(name: str) -> dict[str, Any]:
+    path = HERE / "results" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def solar(cases: dict[str, Any]) -> list[str]:
+    """One row a seed: the law, the worst masses and the worst planet after ten years."""
+    rows = [
+        "| solar system | law of the true form | verified | worst GM, Sun to Saturn and Moon | "
+        "Uranus, Neptune | worst body, ten years, law | network | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for case, found in cases.items():
+        errors = {row["body"]: abs(row["relative_error"]) for row in found["couplings"]}
+        outer = max(errors.pop("Uranus"), errors.pop("Neptune"))
+        errors.pop("Pluto")
+        law, network = (
+            max(body["max"] for body in found["rollouts"][name]["position_error"])
+            for name in ("law", "network")
+        )
+        rows.append(
+            f"| {case} | {found['equals_true_law']} | {found['verified']} | "
+            f"{max(errors.values()):.1e} | {outer:.1e} | {law:.1e} | {network:.1e} | "
+            f"{found['seconds_in_all']:.0f} |"
+        )
+    return rows
+
+
+def users(cases: dict[str, Any]) -> list[str]:
+    """One row a file."""
+    rows = [
+        f"| a user's .npz (springs: {SPRINGS}) | verdict | law | constants | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    for case, found in cases.items():
+        constants = ", ".join(
+            f"{name} = {c['value']:.6g} ± {c['stderr']:.1g}"
+            for name, c in found["constants"].items()
+        )
+        rows.append(
+            f"| {case} | {found['status']} | `{found['force']}` | {constants} | "
+            f"{found['seconds_in_all']:.0f} |"
+        )
+    return rows
+
+
+def kills(found: dict[str, Any]) -> list[str]:
+    if not found:
+        return []
+    same = sum(kill["bit_identical"] for kill in found["kills"])
+    return [
+        "Training killed by SIGKILL at a random moment and started again: bit-identical weights, "
+        f"{same} of {len(found['kills'])}."
+    ]
+
+
+def block() -> str:
+    parts = [solar(load("solar_system")), users(load("user_files")), kills(load("kill_and_resume"))]
+    return "\n\n".join("\n".join(rows) for rows in parts if rows)
+
+
+def written(text: str) -> str:
+    """`text` with the block between its markers made anew."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{block()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    write_atomic(README, written(README.read_text()))
