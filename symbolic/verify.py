@@ -25,7 +25,7 @@ _CORRECTION, _CORRELATION, _FEW = 0.1, 0.2, 0.2
 _RADIAL_TERMS = 6
 #: standard errors that a correlation may have by chance; a larger bound than this tells nothing
 _BY_CHANCE, _TELLING = 4.0, 0.5
-_BLIND = -1.0
+_BLIND, _NOTHING_LEFT = -1.0, 1.0
 #: a verified law claims nothing of forces below this share of a body's acceleration
 _CLAIMED = 1e-5
 
@@ -84,7 +84,7 @@ def verify(
         <= _GENERALISES * beyond["law_on_training_data"],
         f"its held-out error {errors['law']:.2g} stands against {errors['network']:.2g} "
         "of the network": beyond["law"] <= _AS_NETWORK * beyond["network"],
-        f"constants that are not {_DETERMINED:g} standard errors from zero: "
+        f"constants that are not {_DETERMINED:g} standard errors from zero (none wanted): "
         f"{', '.join(vague) or 'none'}": not vague,
         f"a free correction of its shape lowers the held-out error by "
         f"{max(0.0, errors['gain_by_correction']):.0%} (at most {_CORRECTION:.0%} wanted)": errors[
@@ -192,11 +192,16 @@ def _correlation(fit: Fit, test: Problem, floor: torch.Tensor) -> tuple[float, f
     each = [found for k in range(test.bodies) if (found := of(slice(k, k + 1)))]
     if together is not None and together[1] != _BLIND:
         each = [together, *(found for found in each if found[1] != _BLIND)]
-    return max(each, key=lambda found: found[0] - found[1], default=(0.0, 1.0))
+    return max(each, key=lambda found: found[0] - found[1], default=(0.0, _NOTHING_LEFT))
 
 
 def _rest(errors: Mapping[str, float]) -> str:
     """What the correlation says, in words."""
+    if errors["correlation_by_chance"] == _NOTHING_LEFT:
+        return (
+            f"what it leaves is below {_CLAIMED:g} of the acceleration, or below what the time "
+            "step and the constants' errors make"
+        )
     if errors["correlation_by_chance"] == _BLIND:
         return (
             f"what it leaves is more than {_CLAIMED:g} of the acceleration, and there are too few "

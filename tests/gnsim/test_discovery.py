@@ -21,7 +21,14 @@ Patch = pytest.MonkeyPatch
 QUICK = DiscoveryConfig(
     training=TrainingConfig(hidden=8, steps=100, validate_every=50, pairs_per_batch=200),
     symbolic=SymbolicConfig(
-        engine="operon", runs=1, time_limit=12.0, samples=200, windows=30, selection_windows=20, verdict_windows=30, window=4
+        engine="operon",
+        runs=1,
+        time_limit=12.0,
+        samples=200,
+        window=4,
+        windows=30,
+        selection_windows=20,
+        verdict_windows=30,
     ),
     rollout=RolloutConfig(integrator="leapfrog"),
 )
