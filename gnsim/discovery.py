@@ -504,8 +504,8 @@ def check_settings(config: DiscoveryConfig) -> None:
         there = engine(chosen).available()
         if not there.ok:
             raise InputError(f"symbolic.engine: {chosen}: {there.reason}; {there.remedy}")
-    for part in (config.symbolic, config.rollout):
-        _integrator(part.integrator)
+    for chosen in (config.symbolic.integrator, config.rollout.integrator):
+        _integrator(chosen)
 
 
 def _refit(fit: Fit, everything: Problem) -> Fit:
