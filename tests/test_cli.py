@@ -190,6 +190,8 @@ def test_a_signal_ends_with_its_code_and_gives_the_lock_back(number, code, tmp_p
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # a background job of a shell without job control ignores SIGINT, and hands that on
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline() == b"waiting\n"
     time.sleep(0.1)
