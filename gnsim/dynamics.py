@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from gnsim.state import State
 
+#: of the exponential of a velocity-dependent kick; kicks of a tenth of a decay time are exact
+_TAYLOR_TERMS = 8
+
 
 class Dynamics(nn.Module, ABC):
     """A right-hand side. True systems, learned networks and distilled laws are all of this type."""
@@ -25,6 +28,39 @@ class Dynamics(nn.Module, ABC):
     def attach(self, state: State) -> State:
         """`state` with the attributes that the dynamics itself knows (inferred masses, charges)."""
         return state
+
+
+class Split(Dynamics):
+    """``dq/dt = p / m, dp/dt = F(q) + L(q) p``: drift and kick have flows of their own.
+
+    What composition methods (leapfrog and its family) need. They are symplectic where the force
+    has a potential and L is absent, and keep their order in any case.
+    """
+
+    @abstractmethod
+    def force(self, state: State) -> Float[Tensor, "nodes dim"]:
+        """``dp/dt``, all of it."""
+
+    def velocity_force(self, state: State) -> Float[Tensor, "nodes dim"] | None:
+        """``L(q) p``: the part that is linear in the momenta; None where there is none."""
+        return None
+
+    @final
+    def kick(self, state: State, dt: float | Tensor) -> State:
+        """The momenta after a time `dt` in which no body moves, to rounding.
+
+        The flow of an equation linear in p, by its Taylor series: where forces do not depend on
+        velocities, that is its first term.
+        """
+        change = dt * self.force(state)
+        p = state.p + change
+        for order in range(2, _TAYLOR_TERMS + 1):
+            rate = self.velocity_force(state.moved(state.q, change))
+            if rate is None:
+                break
+            change = dt / order * rate
+            p = p + change
+        return state.moved(state.q, p)
 
 
 class Hamiltonian(Dynamics):
@@ -49,7 +85,7 @@ class Hamiltonian(Dynamics):
         return dp, -dq
 
 
-class SeparableHamiltonian(Hamiltonian):
+class SeparableHamiltonian(Split, Hamiltonian):
     """``H = sum p^2 / 2m + V(q)``, the kind that leapfrog and its family need."""
 
     separable: bool | None = True

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from gnsim.dynamics import Dynamics
+from gnsim.dynamics import Dynamics, Split
 from gnsim.state import State
 
 
@@ -20,7 +20,8 @@ class Integrator(ABC):
 
     Class variables: `order` of the global error; `symplectic`, whether the step preserves the
     symplectic form of every Hamiltonian it accepts; `needs_separable`, whether it accepts
-    ``H = T(p) + V(q)`` only; `force_evaluations` per step (the fewest, where it varies).
+    ``H = T(p) + V(q)`` only, and what is `Split` like it; `force_evaluations` per step (the
+    fewest, where it varies).
     """
 
     order: ClassVar[int]
@@ -37,7 +38,7 @@ class Integrator(ABC):
 
     def accept(self, dynamics: Dynamics) -> None:
         """Raise ValueError if this method is not made for `dynamics`."""
-        if self.needs_separable and dynamics.separable is not True:
+        if self.needs_separable and not isinstance(dynamics, Split):
             name = type(self).__name__
             raise ValueError(
                 f"integrator {name} needs a separable Hamiltonian H = T(p) + V(q), "

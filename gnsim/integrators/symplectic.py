@@ -1,6 +1,6 @@
 """Explicit symplectic methods for ``H = T(p) + V(q)``: kicks and drifts, coefficients as data.
 
-kick  p <- p + a dt F(q)        `kicks`
+kick  p <- p + a dt F(q)        `kicks` (with drag or a magnetic field, its exact flow)
 drift q <- q + b dt p / m       `drifts`
 """
 
@@ -10,7 +10,7 @@ from typing import ClassVar, cast, final
 
 from torch import Tensor
 
-from gnsim.dynamics import Dynamics, SeparableHamiltonian
+from gnsim.dynamics import Dynamics, Split
 from gnsim.integrators.base import Integrator
 from gnsim.state import State
 
@@ -27,10 +27,10 @@ class Composition(Integrator):
     @final
     def step(self, dynamics: Dynamics, state: State, dt: float | Tensor) -> State:
         self.accept(dynamics)
-        hamiltonian = cast(SeparableHamiltonian, dynamics)
+        split = cast(Split, dynamics)
         for kick, drift in zip(self.kicks, self.drifts, strict=True):
             if kick:
-                state = state.moved(state.q, state.p + kick * dt * hamiltonian.force(state))
+                state = split.kick(state, kick * dt)
             if drift:
                 state = state.moved(state.q + drift * dt * state.velocity, state.p)
         return state

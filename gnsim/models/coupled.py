@@ -4,30 +4,34 @@ Where a file does not give the masses, each body gets an unknown number x that m
 interaction in one of few ways (`COUPLINGS`). The acceleration is linear in x: `basis` returns it
 per unit of each x, and the training loss finds x by least squares (variable projection, Golub and
 Pereyra 1973). Positions and velocities are the variables here, so that a body with a coupling of
-zero does no harm; `hamiltonian` turns the result into canonical form.
+zero does no harm; `canonical` turns the result into forces, and into a Hamiltonian where the
+forces do not depend on velocities.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gnsim.dynamics import Dynamics
+from gnsim.dynamics import Split
 from gnsim.graph import displacement, distance
 from gnsim.models.pairwise import (
     Attributes,
+    Driven,
     Messages,
     PairPotential,
     PairSum,
     PairwiseHamiltonian,
     attributes_of_pairs,
     pair_forces,
+    pairs_and_fields,
     scatter,
     share_of_pull,
 )
+from gnsim.models.terms import Field, Term
 from gnsim.state import State
 
 
@@ -52,47 +56,77 @@ COUPLINGS: Mapping[str, Coupling] = {
 }
 
 
-class CoupledPairs(Dynamics):
-    """``a_i = sum_j c_ij f(r_ij) (q_j - q_i) / r_ij`` with couplings x that can be solved for.
+class CoupledPairs(Split):
+    """``a_i = sum_j c_ij f(r_ij) (q_j - q_i) / r_ij + sum_k b_k B_k(q_i, v_i) / m_i``.
+
+    With numbers x that can be solved for: the couplings that make up c, then the coefficients b.
 
     Args:
         pair: the interaction f, up to the couplings.
         coupling: a name from `COUPLINGS`.
         bodies: bodies per system; hidden numbers belong to the place of a body in its system.
+        terms: forces on each body by itself; in units of an acceleration where masses are hidden.
     """
 
-    separable = True
     x: Tensor
 
-    def __init__(self, pair: PairPotential, coupling: str, bodies: int) -> None:
+    def __init__(
+        self, pair: PairPotential, coupling: str, bodies: int, terms: Sequence[Term] = ()
+    ) -> None:
         super().__init__()
         self.pair = pair
         self.coupling = COUPLINGS[coupling]
         self.bodies = bodies
+        self.terms = tuple(terms)
         self.sum = PairSum()
-        self.register_buffer("x", torch.zeros(1 if self.coupling.of == "nobody" else bodies))
+        self.num_couplings = 1 if self.coupling.of == "nobody" else bodies
+        counts = [len(term.symbols) for term in self.terms]
+        self.register_buffer("x", torch.zeros(self.num_couplings + sum(counts)))
+
+    @property
+    def couplings(self) -> Float[Tensor, " couplings"]:
+        return self.x[: self.num_couplings]
+
+    @property
+    def coefficients(self) -> Float[Tensor, " coefficients"]:
+        """Those of all terms, in their order."""
+        return self.x[self.num_couplings :]
+
+    def fields(self) -> tuple[Field, ...]:
+        """The terms with their present coefficients."""
+        counts = [len(term.symbols) for term in self.terms]
+        values = self.coefficients.split(counts)
+        return tuple(Field(t, v) for t, v in zip(self.terms, values, strict=True))
 
     def force(self, state: State) -> Float[Tensor, "nodes dim"]:
         vectors = pair_forces(self.pair, state)
         if self.coupling.of == "nobody":
-            return self.x * self.sum(vectors, state)
-        onto_target, onto_source = self.x[self._columns(state)]
-        return state.mass[:, None] * self.sum(vectors, state, onto_target, onto_source)
+            force = self.couplings * self.sum(vectors, state)
+        else:
+            onto_target, onto_source = self.couplings[self._columns(state)]
+            force = state.mass[:, None] * self.sum(vectors, state, onto_target, onto_source)
+        return sum((field.force(state) for field in self.fields()), start=force)
+
+    def velocity_force(self, state: State) -> Float[Tensor, "nodes dim"] | None:
+        parts = [field.force(state) for field in self.fields() if field.term.of_velocity]
+        return sum(parts[1:], start=parts[0]) if parts else None
 
     def vector_field(
         self, state: State
     ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
         return state.velocity, self.force(state)
 
-    def basis(self, state: State) -> Float[Tensor, "nodes dim couplings"]:
-        """Acceleration of each node per unit of each coupling."""
+    def basis(self, state: State) -> Float[Tensor, "nodes dim numbers"]:
+        """Acceleration of each node per unit of each of the numbers x."""
         vectors = pair_forces(self.pair, state)
-        count = self.x.numel()
+        count = self.num_couplings
         to_target, to_source = self._columns(state) + state.pairs.flip(0) * count
         size = state.num_nodes * count
         total = scatter(vectors, to_target, size) - scatter(vectors, to_source, size)
-        per_node = total.view(state.num_nodes, count, state.dim).transpose(1, 2)
-        return per_node / state.mass[:, None, None] if self.coupling.of == "nobody" else per_node
+        of_pairs = total.view(state.num_nodes, count, state.dim).transpose(1, 2)
+        mass = state.mass[:, None, None]
+        of_pairs = of_pairs / mass if self.coupling.of == "nobody" else of_pairs
+        return torch.cat([of_pairs, *(term.force(state) / mass for term in self.terms)], 2)
 
     def messages(self, state: State) -> Messages:
         """The radial force along each edge, without the hidden masses that multiply it."""
@@ -103,7 +137,7 @@ class CoupledPairs(Dynamics):
         if self.coupling.of == "nobody":
             per_unit = (1 / state.mass[target], 1 / state.mass[source])
         else:
-            onto_target, onto_source = self.x[self._columns(state)]
+            onto_target, onto_source = self.couplings[self._columns(state)]
             per_unit = (onto_target, onto_source)
         share = share_of_pull(force * per_unit[0], force * per_unit[1], state)
         return Messages(r, force * self.masses()[1], *attributes, share, self.factor)
@@ -127,20 +161,32 @@ class CoupledPairs(Dynamics):
         below zero becomes a millionth of a millionth of the largest: momenta stay defined, and no
         other body moves differently.
         """
+        x = self.couplings
         if self.coupling.of == "nobody":
-            return None, self.x[0]
-        sign = torch.sign(self.x[self.x.abs().argmax()])
-        size = sign * self.x
+            return None, x[0]
+        sign = torch.sign(x[x.abs().argmax()])
+        size = sign * x
         size = size.clamp_min(1e-12 * float(size.max()))
         if self.coupling.of == "source":
             return size / size.max(), sign * size.max()
         return size.min() / size, sign * size.min()
 
-    def hamiltonian(self) -> "InferredHamiltonian":
-        """The same motion in canonical form, with the inferred masses attached to its states."""
+    def canonical(self) -> "PairwiseHamiltonian | Driven":
+        """The same motion in terms of forces, with the inferred masses attached to its states."""
         mass, strength = self.masses()
         pair = ScaledPair(self.pair, strength.detach(), of_masses=self.coupling.of == "source")
-        return InferredHamiltonian(pair, {} if mass is None else {"mass": mass.detach()})
+        attributes = {} if mass is None else {"mass": mass.detach()}
+        return pairs_and_fields(
+            lambda static: InferredHamiltonian(pair, attributes, static), self.forces()
+        )
+
+    def forces(self) -> tuple[Field, ...]:
+        """The fields as forces: those of hidden masses, solved for as accelerations, have them."""
+        if self.coupling.of == "nobody":
+            return self.fields()
+        return tuple(
+            Field(replace(field.term, weight="mass"), field.coefficients) for field in self.fields()
+        )
 
 
 class ScaledPair(PairPotential):
@@ -171,8 +217,10 @@ class ScaledPair(PairPotential):
 class InferredHamiltonian(PairwiseHamiltonian):
     """A pair Hamiltonian that brings attributes of its own, one per body of a system."""
 
-    def __init__(self, pair: PairPotential, inferred: Mapping[str, Tensor]) -> None:
-        super().__init__(pair)
+    def __init__(
+        self, pair: PairPotential, inferred: Mapping[str, Tensor], fields: Sequence[Field] = ()
+    ) -> None:
+        super().__init__(pair, fields)
         self.inferred = dict(inferred)
 
     def attach(self, state: State) -> State:

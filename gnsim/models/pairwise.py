@@ -1,12 +1,15 @@
 """Separable pair Hamiltonians: ``H = sum_i p_i^2 / 2 m_i + sum_{pairs} V(r_ij, attributes)``.
 
+Static fields add a potential of each body by itself. What also depends on velocities is no
+Hamiltonian in q and p: `Driven` adds it to one.
+
 The physics of one pair (`PairPotential`) stands apart from the sum over pairs
 (`PairwiseHamiltonian`), so that a true system, a learned network and a distilled law differ in
 the potential alone.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -16,8 +19,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from gnsim.dynamics import SeparableHamiltonian
+from gnsim.dynamics import SeparableHamiltonian, Split
 from gnsim.graph import displacement, distance
+from gnsim.models.terms import Field
 from gnsim.state import State
 
 Attributes = Mapping[str, Tensor]
@@ -126,16 +130,18 @@ class PairwiseHamiltonian(SeparableHamiltonian):
     """All pairs of each system interact by one `PairPotential`; no self-pairs.
 
     The force on i from j is ``dV/dr (q_j - q_i) / r``: the exact gradient of the energy, without
-    a second autograd pass.
+    a second autograd pass. `fields` are static ones.
     """
 
-    def __init__(self, pair: PairPotential) -> None:
+    def __init__(self, pair: PairPotential, fields: Sequence[Field] = ()) -> None:
         super().__init__()
         self.pair = pair
+        self.fields = tuple(fields)
         self.sum = PairSum()
 
     def force(self, state: State) -> Float[Tensor, "nodes dim"]:
-        return self.sum(pair_forces(self.pair, state), state)
+        force = self.sum(pair_forces(self.pair, state), state)
+        return sum((field.force(state) for field in self.fields), start=force)
 
     def messages(self, state: State) -> Messages:
         """The radial force along each edge, with the attributes of its ends."""
@@ -150,7 +156,59 @@ class PairwiseHamiltonian(SeparableHamiltonian):
     def potential(self, state: State) -> Float[Tensor, " systems"]:
         r = distance(displacement(state.q, state.pairs, state.box))
         energy = self.pair.energy(r, *attributes_of_pairs(state))
-        return energy.new_zeros(state.num_systems).index_add(0, state.batch[state.pairs[1]], energy)
+        total = energy.new_zeros(state.num_systems)
+        total = total.index_add(0, state.batch[state.pairs[1]], energy)
+        for field in self.fields:
+            total = total.index_add(0, state.batch, field.potential(state))
+        return total
+
+
+class Driven(Split):
+    """A pair Hamiltonian, and `fields` whose forces are linear in the velocity.
+
+    Its `energy` is that of the Hamiltonian; it changes at the rate `power`.
+    """
+
+    def __init__(self, hamiltonian: PairwiseHamiltonian, fields: Sequence[Field]) -> None:
+        super().__init__()
+        self.hamiltonian = hamiltonian
+        self.fields = tuple(fields)
+
+    def attach(self, state: State) -> State:
+        return self.hamiltonian.attach(state)
+
+    def velocity_force(self, state: State) -> Float[Tensor, "nodes dim"]:
+        return sum((field.force(state) for field in self.fields), start=torch.zeros_like(state.p))
+
+    def force(self, state: State) -> Float[Tensor, "nodes dim"]:
+        return self.hamiltonian.force(state) + self.velocity_force(state)
+
+    def vector_field(
+        self, state: State
+    ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
+        return state.velocity, self.force(state)
+
+    def messages(self, state: State) -> Messages:
+        """Those of the pairs."""
+        return self.hamiltonian.messages(state)
+
+    def energy(self, state: State) -> Float[Tensor, " systems"]:
+        """Kinetic and potential energy of each system."""
+        return self.hamiltonian.energy(state)
+
+    def power(self, state: State) -> Float[Tensor, " systems"]:
+        """The rate of work of the fields on each system."""
+        work = (self.velocity_force(state) * state.velocity).sum(-1)
+        return work.new_zeros(state.num_systems).index_add(0, state.batch, work)
+
+
+def pairs_and_fields(
+    hamiltonian: Callable[[Sequence[Field]], PairwiseHamiltonian], fields: Sequence[Field]
+) -> PairwiseHamiltonian | Driven:
+    """The Hamiltonian built with the static fields; driven by the others where there are any."""
+    static = [field for field in fields if not field.term.of_velocity]
+    driving = [field for field in fields if field.term.of_velocity]
+    return Driven(hamiltonian(static), driving) if driving else hamiltonian(static)
 
 
 def share_of_pull(

@@ -88,7 +88,7 @@ def test_whose_number_enters() -> None:
 @couplings
 def test_hamiltonian_moves_alike(name: str) -> None:
     model, state = model_of(name), states()
-    canonical = model.hamiltonian()
+    canonical = model.canonical()
     attached = canonical.attach(state)
     assert (attached.velocity - state.velocity).abs().max() < ROUNDING
     found = canonical.force(attached) / attached.mass[:, None]
@@ -99,7 +99,7 @@ def energy_error(model: CoupledPairs, dt: float) -> float:
     """Of the model's own motion in velocities, by the energy of its canonical form."""
     times = torch.arange(0, 4, dt, dtype=torch.float64)
     path = Simulator(model, Leapfrog()).rollout(states(1), times)
-    return float(energy_drift(model.hamiltonian(), path).largest.max())
+    return float(energy_drift(model.canonical(), path).largest.max())
 
 
 @couplings
@@ -142,7 +142,7 @@ def test_what_data_leave_at_zero_harms_no_other_body(name: str, least: float) ->
     mass, _ = model.masses()
     assert torch.isfinite(mass).all()
     assert (mass > 0).all()
-    canonical, state = model.hamiltonian(), states()
+    canonical, state = model.canonical(), states()
     attached = canonical.attach(state)
     found = canonical.force(attached) / attached.mass[:, None]
     assert (found - model.force(state)).abs().max() < 1e-8
@@ -152,7 +152,7 @@ def test_what_data_leave_at_zero_harms_no_other_body(name: str, least: float) ->
 def test_messages_times_their_factor_are_the_pair_forces(name: str) -> None:
     model, state = model_of(name), states()
     messages = model.messages(state)
-    canonical = model.hamiltonian()
+    canonical = model.canonical()
     attached = canonical.attach(state)
     r = distance(displacement(attached.q, attached.pairs))
     source, target = attributes_of_pairs(attached)
@@ -182,4 +182,4 @@ def test_another_number_of_bodies_is_refused() -> None:
     state = states(1)
     four = State(state.q[[0, 1, 2, 0]] + 1, state.p[[0, 1, 2, 0]], torch.zeros(4, dtype=torch.long))
     with pytest.raises(ValueError, match="3 values were inferred"):
-        model_of("source").hamiltonian().attach(four)
+        model_of("source").canonical().attach(four)

@@ -35,8 +35,8 @@ MODELS: dict[str, Callable[[torch.Tensor], Dynamics]] = {
     "none": lambda order: coupled("none", order, "charge", "mass"),
     "response": lambda order: coupled("response", order, "charge"),
     "source": lambda order: coupled("source", order, "charge"),
-    "response in canonical form": lambda order: coupled("response", order, "charge").hamiltonian(),
-    "source in canonical form": lambda order: coupled("source", order, "charge").hamiltonian(),
+    "response in canonical form": lambda order: coupled("response", order, "charge").canonical(),
+    "source in canonical form": lambda order: coupled("source", order, "charge").canonical(),
 }
 #: what one body does to another, the other does back, in the momenta of these
 NEWTONIAN = ("pairwise", "none", "response in canonical form", "source in canonical form")
