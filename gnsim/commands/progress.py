@@ -26,23 +26,36 @@ class _Lines:
 
     def __init__(self) -> None:
         self.phase = ""
+        self.last = ""
         self.told = 0.0
 
     def __enter__(self) -> "_Lines":
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            self._end()
         sys.stderr.flush()
 
     def tell(self, phase: str, done: int, total: int, remark: str) -> None:
-        now = time.monotonic()
-        if phase == self.phase and now - self.told < _EVERY:
-            return
-        self.phase, self.told = phase, now
-        self.line(f"{phase}: {done} of {total}{f', {remark}' if remark else ''}")
+        now, begins = time.monotonic(), phase != self.phase
+        if begins:
+            self._end()
+        self.phase, self.last = phase, f"{_ended(done, total)}{f', {remark}' if remark else ''}"
+        if begins or (done < total and now - self.told >= _EVERY):
+            self.told = now
+            self.line(f"{phase}: {done} of {total}{f', {remark}' if remark else ''}")
+
+    def _end(self) -> None:
+        if self.phase:
+            self.line(f"{self.phase}: {self.last}")
 
     def line(self, text: str) -> None:
         print(f"gnsim: {text}", file=sys.stderr, flush=True)
+
+
+def _ended(done: int, total: int) -> str:
+    return "done" if done >= total else f"done after {done} of {total}"
 
 
 class _Bars:
@@ -68,18 +81,31 @@ class _Bars:
             console=self.console,
         )
         self.tasks: dict[str, Any] = {}
+        self.phase = ""
 
     def __enter__(self) -> "_Bars":
         self.bars.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            self._end()
         self.bars.stop()
 
     def tell(self, phase: str, done: int, total: int, remark: str) -> None:
+        if phase != self.phase:
+            self._end()
         if phase not in self.tasks:
             self.tasks[phase] = self.bars.add_task(phase, remark="")
+        self.phase = phase
         self.bars.update(self.tasks[phase], completed=done, total=total, remark=remark)
+
+    def _end(self) -> None:
+        """A phase that ended before its last step, by patience or time, is done all the same."""
+        task = self.bars.tasks[self.tasks[self.phase]] if self.phase else None
+        if task is not None and task.completed < (task.total or 0):
+            remark = f"{_ended(int(task.completed), int(task.total or 0))} {task.fields['remark']}"
+            self.bars.update(task.id, total=task.completed, remark=remark.rstrip())
 
     def line(self, text: str) -> None:
         self.console.print(f"gnsim: {text}", soft_wrap=True)
