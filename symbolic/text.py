@@ -26,8 +26,8 @@ def plain(law: "Law") -> str:
         for body, value, error in zip(hidden.names, hidden.values, hidden.stderr, strict=True):
             lines.append(f"    {body}: {value:.8g} ± {error:.2g}")
     if law.verdict is not None:
-        reasons = "; ".join(law.verdict.reasons)
-        lines.append(f"  {law.verdict.status}{': ' + reasons if reasons else ''}")
+        lines.append(f"  {law.verdict.status}{':' if law.verdict.reasons else ''}")
+        lines += [f"    {reason}" for reason in law.verdict.reasons]
     return "\n".join(lines)
 
 

@@ -159,6 +159,12 @@ def test_text_and_latex():
     assert newton()._repr_latex_().startswith("$")
 
 
+def test_every_reason_of_a_verdict_stands_on_a_line_of_its_own():
+    verdict = Verdict(False, "candidate", ("passed: one", "failed: two"))
+    lines = str(replace(newton(), verdict=verdict)).splitlines()
+    assert lines[-3:] == ["  candidate:", "    passed: one", "    failed: two"]
+
+
 def test_equality_and_verdict():
     assert newton().equals(law("c*mass_j*mass_i/r^2", c=3.0)) and newton().verified
     assert newton().equals("c*mass_i*mass_j/r**2") and not newton().equals("c*mass_i*mass_j/r")
