@@ -1,5 +1,6 @@
 """`gnsim.discover`: the whole chain from whatever holds trajectories, into a folder if asked."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gnsim import discovery as chain
-from gnsim.config import parse_settings
+from gnsim.config import as_mapping, parse_settings
 from gnsim.datasets import Dataset, load, write
 from gnsim.datasets.splits import split
 from gnsim.discovery import Discovery, DiscoveryConfig, Progress, Rollout, check_settings
@@ -19,9 +20,15 @@ from gnsim.runs import RunFolder
 from gnsim.state import Trajectory
 from gnsim.symbolic.engines import EngineError
 from gnsim.symbolic.law import Law
+from gnsim.training.checkpoint import CheckpointFolder
 from gnsim.training.fit import Fitted
 
 _PARTS = ("train", "valid", "test")
+#: what a finished run leaves; metrics.json is written last
+_SUMMARY, _METRICS = "summary.txt", "metrics.json"
+#: seconds in which every engine finds something, on slow machines too
+_ENOUGH = 60.0
+_RESULTS = ("model.ckpt", "law.json", "report.html", _SUMMARY, _METRICS)
 
 
 def discover(
@@ -41,8 +48,10 @@ def discover(
         settings: by their dotted names, as on the command line: ``{"training.steps": 500}``.
         seed: the same seed gives the same result on one machine.
         out: a folder for the law, the report, figures and checkpoints; nothing is kept without.
-        time_limit: seconds for training and search, after which the best so far is what counts;
-            refit, verdict and rollouts come on top.
+            Training goes on from where it stands there; the search is made anew.
+        time_limit: seconds to train and to search for equations, after which the best so far is
+            what counts. Short trainings that look for hidden masses, five seconds of search, the
+            last refit, verdict and rollouts come on top.
         progress: told the phase, how much of it is done, of how much, and a remark.
 
     Raises:
@@ -68,7 +77,8 @@ def discover_into(
 ) -> Discovery:
     """The whole chain into a run folder; training goes on from where it stands there."""
     dataset = recipe.dataset
-    with run_folder(path, recipe) as folder, _saying_what_is_saved(path):
+    with run_folder(path, recipe) as folder, _saying_what_is_saved(path, recipe, time_limit):
+        _tell_of_training(path, recipe, progress or _silent)
         found = chain.discover(
             dataset,
             recipe.config,
@@ -77,8 +87,32 @@ def discover_into(
             time_limit=time_limit,
             progress=progress,
         )
-        write_results(found, folder, f"gnsim discover {recipe.source} --seed {recipe.seed}")
+        command = f"gnsim discover {recipe.source} --seed {recipe.seed}"
+        write_results(found, folder, command, time_limit)
     return found
+
+
+def finished(path: Path, recipe: Recipe, time_limit: float | None = None) -> str:
+    """What a run of `recipe` that is finished in this folder told at its end; else empty.
+
+    One that had a time limit is finished only for the same limit. Raises as `run_folder` does.
+    """
+    if not all((path / name).is_file() for name in _RESULTS):
+        return ""
+    with run_folder(path, recipe):
+        try:
+            made = json.loads((path / _METRICS).read_text(encoding="utf-8"))
+            limit = made["time_limit"]
+            same = {key: made[key] for key in ("data_hash", "seed", "config")} == {
+                "data_hash": recipe.dataset.content_hash,
+                "seed": recipe.seed,
+                "config": as_mapping(recipe.config),
+            }
+        except (ValueError, KeyError, TypeError):  # damaged, or of a version before
+            return ""
+        if not same or limit not in (None, time_limit):
+            return ""
+        return (path / _SUMMARY).read_text(encoding="utf-8").rstrip("\n")
 
 
 def train_into(
@@ -91,8 +125,10 @@ def train_into(
     """The network alone into a run folder, where `distill_in` and a rollout find it."""
     dataset = recipe.dataset
     deadline = None if time_limit is None else time.monotonic() + time_limit
+    tell = progress or _silent
     with run_folder(path, recipe):
-        return chain.train(dataset, recipe.config, recipe.seed, path, deadline, progress or _silent)
+        _tell_of_training(path, recipe, tell)
+        return chain.train(dataset, recipe.config, recipe.seed, path, deadline, tell)
 
 
 def distill_in(
@@ -113,12 +149,12 @@ def distill_in(
     recipe = Recipe.read(path, settings)
     fitted = trained(path, recipe)
     deadline = None if time_limit is None else time.monotonic() + time_limit
-    with RunFolder(path) as folder, _saying_what_is_saved(path):
+    with RunFolder(path) as folder, _saying_what_is_saved(path, recipe, time_limit):
         recipe.write(path)
         found = chain.distill(
             fitted, recipe.dataset, recipe.config, recipe.seed, path, deadline, progress or _silent
         )
-        write_results(found, folder, f"gnsim distill {path}")
+        write_results(found, folder, f"gnsim distill {path}", time_limit)
     return found
 
 
@@ -152,27 +188,42 @@ def rolled_out(
     return chain.roll_out(model, law, truth, recipe.config, progress)
 
 
-def write_results(found: Discovery, folder: RunFolder, command: str) -> None:
-    """``law.json``, ``metrics.json``, ``report.html`` and the figures of a discovery."""
-    from gnsim.report import metrics, write_report
+def write_results(
+    found: Discovery, folder: RunFolder, command: str, time_limit: float | None
+) -> None:
+    """``law.json``, ``report.html``, the figures, ``summary.txt`` and ``metrics.json``."""
+    from gnsim.report import metrics, summary, write_report
     from gnsim.visualize import write_figures
 
     found.law.save(folder / "law.json")
-    folder.write_json("metrics.json", metrics(found))
     write_figures(found, folder / "figures")
     write_report(found, folder.path, command)
+    folder.write(_SUMMARY, summary(found) + "\n")
+    folder.write_json(_METRICS, {**metrics(found), "time_limit": time_limit})
+
+
+def _tell_of_training(path: Path, recipe: Recipe, tell: Progress) -> None:
+    """Says how much of the training was done before, by the last checkpoint that is whole."""
+    latest = CheckpointFolder(path / "checkpoints").latest()
+    if latest is not None:
+        config, step = recipe.config.training, latest.header["step"]
+        ended = step >= config.steps or latest.header["stale"] >= config.patience
+        tell("training", step, config.steps, "finished before" if ended else "goes on from here")
 
 
 @contextmanager
-def _saying_what_is_saved(path: Path) -> Iterator[None]:
-    """Adds to the error of a search that failed that the network is not lost."""
+def _saying_what_is_saved(path: Path, recipe: Recipe, time_limit: float | None) -> Iterator[None]:
+    """Adds to the error of a search that failed that the network is not lost, and what to do."""
     try:
         yield
     except EngineError as error:
-        raise EngineError(
-            f"{error}; the trained network is saved in {path / 'model.ckpt'}: go on with "
-            f"gnsim distill {path} symbolic.time_limit=SECONDS"
-        ) from error
+        had, again = recipe.config.symbolic.time_limit, f"gnsim distill {path}"
+        longer = max(2 * had, _ENOUGH)
+        way = f"{again} symbolic.time_limit={longer:g} searches for so many seconds, not {had:g}"
+        if time_limit is not None:
+            way = f"{again} searches again; leave --time-limit {time_limit:g} out, or give it more"
+        saved = f"the trained network is saved in {path / 'model.ckpt'}"
+        raise EngineError(f"{error}; {saved}; {way}") from error
 
 
 def _silent(phase: str, done: int, total: int, remark: str) -> None:

@@ -18,6 +18,8 @@ from gnsim.state import Trajectory
 from gnsim.windows import WindowSampler
 
 CONFIG = "config.yaml"
+#: settings that a trained network leaves open
+OF_SEARCH = ("symbolic.", "rollout.")
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,8 @@ class Recipe:
     @classmethod
     def read(cls, folder: Path, settings: Sequence[str] = ()) -> "Recipe":
         """From the ``config.yaml`` of a run folder, then `settings`."""
+        require_run(folder)
         path = folder / CONFIG
-        if not path.is_file():
-            raise InputError(
-                f"{folder}: wanted a run folder, found no {CONFIG} in it; "
-                "name a folder that gnsim discover or gnsim train wrote"
-            )
         origin = parse_settings(_Origin, file=path)
         name = origin.source
         if name not in SOURCES:
@@ -153,11 +151,29 @@ def run_folder(path: Path, recipe: Recipe) -> Iterator[RunFolder]:
             if difference := Recipe.read(path).difference(recipe):
                 raise InputError(
                     f"{path}: holds a run with other settings: {difference}; "
-                    "give the same settings to go on with it, or name another folder"
+                    f"give the same settings to go on with it, {_way(path, difference)}"
                 )
         else:
             recipe.write(path)
         yield folder
+
+
+def _way(path: Path, difference: str) -> str:
+    """How to have the setting that differs."""
+    if not difference.startswith(OF_SEARCH):
+        return "or name another folder"
+    name = difference.partition(" ")[0]
+    return f"or search again in its network with gnsim distill {path} {name}=VALUE"
+
+
+def require_run(folder: Path) -> None:
+    """Raises InputError where `folder` is not there, or no run wrote it."""
+    if not (folder / CONFIG).is_file():
+        found = f"no {CONFIG} in it" if folder.is_dir() else "no such folder"
+        raise InputError(
+            f"{folder}: wanted a run folder, found {found}; "
+            "name one that gnsim discover or gnsim train wrote"
+        )
 
 
 def refuse_foreign(path: Path, but: str = "") -> None:

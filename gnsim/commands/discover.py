@@ -1,5 +1,7 @@
 """``gnsim discover``: from trajectories to a law, in a folder that explains itself."""
 
+import sys
+
 from gnsim.commands.options import Debug, RunOut, Seed, Settings, Source, TimeLimit
 
 
@@ -14,19 +16,18 @@ def discover(
     """Learn the interaction in trajectories, distil it into a law, and check the law.
 
     The folder gets law.json, report.html, figures, the network and its checkpoints. The same
-    command again goes on where a run that was stopped stood.
+    command again goes on where a run that was stopped stood, and shows what a finished one found.
     """
-    from gnsim.api import discover_into
+    from gnsim.api import discover_into, finished
     from gnsim.commands.progress import progress
-    from gnsim.commands.running import folder_for, follow
-    from gnsim.recipe import Recipe
-
-    recipe = Recipe.of(source, seed, settings or [])
-    folder = folder_for(recipe, out)
-    if follow(recipe, folder):
-        return
-    with progress() as tell:
-        found = discover_into(folder, recipe, time_limit=time_limit, progress=tell)
+    from gnsim.commands.running import begin, show
     from gnsim.report import summary
 
-    print(summary(found, folder))
+    recipe, folder = begin(source, seed, settings, out)
+    if before := finished(folder, recipe, time_limit):
+        remedy = f"gnsim distill {folder} searches again"
+        print(f"gnsim: {folder} holds this run, finished, as follows; {remedy}", file=sys.stderr)
+        return show(before, folder)
+    with progress() as tell:
+        found = discover_into(folder, recipe, time_limit=time_limit, progress=tell)
+    show(summary(found), folder)

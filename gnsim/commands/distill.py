@@ -16,11 +16,10 @@ def distill(
     """
     from gnsim.api import distill_in
     from gnsim.commands.progress import progress
-    from gnsim.commands.running import require_of_search
+    from gnsim.commands.running import require_of_search, show
+    from gnsim.report import summary
 
     require_of_search(settings or [])
     with progress() as tell:
         found = distill_in(run, settings or [], time_limit=time_limit, progress=tell)
-    from gnsim.report import summary
-
-    print(summary(found, run))
+    show(summary(found), run)

@@ -27,8 +27,10 @@ TimeLimit = Annotated[
     typer.Option(
         "--time-limit",
         min=1.0,
-        help="Seconds for training and search, after which the best so far counts; the last "
-        "refit, the verdict and rollouts come on top.",
+        metavar="SECONDS",
+        help="Time to train and to search for equations; the best so far then counts. Short "
+        "trainings that look for hidden masses, 5 s of search, the last refit, the verdict and "
+        "the rollouts come on top: give a minute at least.",
     ),
 ]
 # read from the command line itself by gnsim.cli, for it must work where parsing fails as well

@@ -113,10 +113,14 @@ class _Bars:
 
 @contextmanager
 def _warnings_as_lines(line: Callable[[str], None]) -> Iterator[None]:
-    """Warnings meant for the user as lines; those meant for developers of libraries not at all."""
+    """Warnings meant for the user as lines, each text once; those for developers not at all."""
+    shown: set[str] = set()
 
     def show(message: Warning | str, *details: Any, **more: Any) -> None:
-        line(f"warning: {' '.join(str(message).split())}")
+        text = " ".join(str(message).split())
+        if text not in shown:
+            shown.add(text)
+            line(f"warning: {text}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

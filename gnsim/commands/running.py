@@ -4,36 +4,42 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import typer
+
 from gnsim.errors import InputError
-from gnsim.recipe import Recipe
-
-_OF_SEARCH = ("symbolic.", "rollout.")
+from gnsim.recipe import OF_SEARCH, Recipe
 
 
-def folder_for(recipe: Recipe, out: Path | None) -> Path:
-    """The folder that was named, else one for the source and the seed."""
-    return out or Path("runs") / f"{Path(recipe.source).stem}-{recipe.seed}"
+def begin(
+    source: str, seed: int, settings: Sequence[str] | None, out: Path | None
+) -> tuple[Recipe, Path]:
+    """What a run is told, and its folder: the one named, else one for the source and the seed.
 
-
-def follow(recipe: Recipe, folder: Path) -> bool:
-    """Under torchrun, whether this process only helps to train, and has done so.
-
-    The first process holds the folder and writes; the others read the checkpoints that it reads.
+    Under torchrun, processes other than the first only help to train, and end here: the first one
+    holds the folder and writes, the others read the checkpoints that it reads.
     """
-    if os.environ.get("RANK", "0") == "0":
-        return False
-    from gnsim import discovery
+    recipe = Recipe.of(source, seed, settings or [])
+    folder = out or Path("runs") / f"{Path(recipe.source).stem}-{recipe.seed}"
+    if os.environ.get("RANK", "0") != "0":
+        from gnsim import discovery
 
-    dataset = recipe.dataset
-    discovery.train(dataset, recipe.config, recipe.seed, folder, None, lambda *told: None)
-    return True
+        data = recipe.dataset
+        discovery.train(data, recipe.config, recipe.seed, folder, None, lambda *told: None)
+        raise typer.Exit
+    return recipe, folder
+
+
+def show(text: str, folder: Path) -> None:
+    """Prints what a command found, and where it is."""
+    print(text)
+    print(f"\neverything is in {folder}")
 
 
 def require_of_search(settings: Sequence[str]) -> None:
     """Raises InputError for settings that a trained network no longer leaves open."""
     for setting in settings:
         name = setting.partition("=")[0]
-        if not name.startswith(_OF_SEARCH):
+        if not name.startswith(OF_SEARCH):
             raise InputError(
                 f"setting '{name}': wanted symbolic.KEY=VALUE or rollout.KEY=VALUE, for the "
                 "network is trained; to change it, train into another folder"

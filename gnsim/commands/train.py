@@ -18,16 +18,12 @@ def train(
     """
     from gnsim.api import train_into
     from gnsim.commands.progress import progress
-    from gnsim.commands.running import folder_for, follow
-    from gnsim.recipe import Recipe
+    from gnsim.commands.running import begin, show
 
-    recipe = Recipe.of(source, seed, settings or [])
-    folder = folder_for(recipe, out)
-    if follow(recipe, folder):
-        return
+    recipe, folder = begin(source, seed, settings, out)
     with progress() as tell:
         fitted = train_into(folder, recipe, time_limit=time_limit, progress=tell)
     for name, error in fitted.pilots.items():
         print(f"tried hidden masses '{name}': median relative error {error:.3g}")
-    print(f"median relative error on validation windows: {fitted.validation_error:.3g}")
-    print(f"everything is in {folder}")
+    error = fitted.validation_error
+    show(f"median relative error on validation windows: {error:.3g}", folder)

@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnsim.bodies import body_names, couplings
@@ -19,11 +18,9 @@ _BOTH = ("law", "network")
 _MOST_ROWS = 40
 
 
-def summary(discovery: "Discovery", folder: Path | None = None) -> str:
+def summary(discovery: "Discovery") -> str:
     """The law, its verdict, constants and masses with errors, and how the rollouts fared."""
     parts = [_law(discovery), _verdict(discovery), _masses(discovery), _rollouts(discovery)]
-    if folder is not None:
-        parts.append([f"everything is in {folder}"])
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 

@@ -101,9 +101,9 @@ UNUSABLE = (
         (["discover", "spring", "rollout.integrator=leapfrg"], "did you mean 'leapfrog'"),
         (["train", "spring", "data.frames=12", "training.window=40"], "a window of 40 steps"),
         *((["discover", "spring", wrong], wrong.split("=")[0] + ": wanted") for wrong in UNUSABLE),
-        (["distill", "nowhere"], "config.yaml"),
-        (["rollout", "nowhere"], "no folder 'nowhere'"),
-        (["rollout", ".", "--out", "x.txt"], "ending in .h5"),
+        (["distill", "nowhere"], "nowhere: wanted a run folder, found no such folder"),
+        (["rollout", "nowhere"], "nowhere: wanted a run folder, found no such folder"),
+        (["rollout", "."], "no config.yaml in it"),
         (["distill", ".", "training.steps=3"], "the network is trained"),
     ],
 )
