@@ -5,6 +5,9 @@ import re
 
 MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+#: numbers of a sentence that are no counts: with a point or an exponent
+_DECIMAL = re.compile(r"(?<![\w.])\d+(?:\.\d+(?:e[+-]?\d+)?|e[+-]?\d+)(?!\w|\.\d)")
+_MOST_DIGITS = 4
 #: powers of ten between which numbers are written out
 _PLAIN = range(-2, 5)
 _MOST_DECIMALS = 14
@@ -38,6 +41,22 @@ def with_error(value: float, stderr: float | None) -> str:
 def relative(value: float | None) -> str:
     """A relative error with its sign: ``+1.2e-05``; a dash for None."""
     return DASH if value is None or not math.isfinite(value) else f"{value:+.1e}"
+
+
+def signed(value: float | None) -> str:
+    """A relative error of two digits with its sign: ``+1.2 × 10⁻⁵``; a dash for None."""
+    plus = "+" if value is not None and value > 0 and math.isfinite(value) else ""
+    return f"{plus}{number(value, 2)}"
+
+
+def typeset(text: str) -> str:
+    """A sentence with its numbers as `number` writes them, four digits of each at the most."""
+
+    def written(found: re.Match[str]) -> str:
+        digits = found[0].partition("e")[0].replace(".", "").lstrip("0")
+        return number(float(found[0]), max(1, min(_MOST_DIGITS, len(digits))))
+
+    return _DECIMAL.sub(written, text)
 
 
 def unit_text(unit: str) -> str:

@@ -1,7 +1,8 @@
 """The report: one page that needs nothing but itself, and no network."""
 
 import base64
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from gnsim.atomic import write_atomic
 from gnsim.bodies import body_names, couplings
 from gnsim.config import as_mapping
 from gnsim.report.mathml import mathml
-from gnsim.report.numbers import number, relative, unit_text, with_error
+from gnsim.report.numbers import number, signed, typeset, unit_text, with_error
 from gnsim.report.scores import equals_truth, position_errors, versions
 from gnsim.state import Trajectory
 from gnsim.visualize import draw, rendered
@@ -54,18 +55,21 @@ _MEANINGS: Mapping[str, str] = {
 }
 
 
-def write_report(discovery: "Discovery", folder: Path, command: str) -> Path:
+def write_report(
+    discovery: "Discovery", folder: Path, command: str, forces: Sequence[sympy.Expr]
+) -> Path:
     """Writes ``report.html`` in `folder`, figures and all; `command` is what repeats the run.
 
-    Names and units come from users' files: everything is escaped, and the page runs no script.
+    `forces` are the candidates of the selection in the symbols of a law, in their order. Names and
+    units come from users' files: everything is escaped, and the page runs no script.
     """
-    return write_atomic(folder / "report.html", page(discovery, command))
+    return write_atomic(folder / "report.html", page(discovery, command, forces))
 
 
-def page(discovery: "Discovery", command: str) -> str:
+def page(discovery: "Discovery", command: str, forces: Sequence[sympy.Expr]) -> str:
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"number": number, "relative": relative}
+    environment.filters |= {"number": number, "signed": signed, "typeset": typeset}
     files = resources.files("gnsim.report")
     template = environment.from_string((files / _TEMPLATE).read_text(encoding="utf-8"))
     # the style sheet is ours, and < or > in it would be taken for markup if they were escaped
@@ -76,7 +80,7 @@ def page(discovery: "Discovery", command: str) -> str:
         figures=_figures(discovery),
         captions=_CAPTIONS,
         **_law(discovery),
-        **_candidates(discovery),
+        **_candidates(discovery, forces),
         **_motion(discovery),
         **_making(discovery),
     )
@@ -129,20 +133,30 @@ def _coupling_unit(discovery: "Discovery") -> str:
     return unit.replace(f"({mass})^-1", "").replace(f"{mass}^-1", "").strip() if mass else ""
 
 
-def _candidates(discovery: "Discovery") -> dict[str, Any]:
+def _candidates(discovery: "Discovery", forces: Sequence[sympy.Expr]) -> dict[str, Any]:
     selection = discovery.selection
     rows = [
         {
-            "form": mathml(scored.fit.form.shape),
+            "form": mathml(force),
             "complexity": scored.complexity,
             "engine": scored.engine,
             "loss": scored.loss,
             "error": scored.error,
             "chosen": scored is selection.chosen,
         }
-        for scored in selection.scored
+        for scored, force in zip(selection.scored, forces, strict=True)
     ]
-    return {"candidates": rows, "selection_reasons": selection.reasons}
+    reasons = [_in_symbols_of_law(reason, discovery, forces) for reason in selection.reasons]
+    return {"candidates": rows, "selection_reasons": reasons}
+
+
+def _in_symbols_of_law(reason: str, discovery: "Discovery", forces: Sequence[sympy.Expr]) -> str:
+    """A reason of the selection, which names forms by their shape and size, as the table has it."""
+    for scored, force in zip(discovery.selection.scored, forces, strict=True):
+        size = f" (size {scored.complexity})"
+        shape = re.escape(sympy.sstr(scored.fit.form.shape) + size)
+        reason = re.sub(rf"(?<!\S){shape}", lambda _, new=f"{force}{size}": new, reason)
+    return reason
 
 
 def _motion(discovery: "Discovery") -> dict[str, Any]:

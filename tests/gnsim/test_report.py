@@ -9,9 +9,10 @@ import pytest
 import sympy
 import torch
 
+from gnsim.api import candidate_forces
 from gnsim.report import metrics, summary, write_report
 from gnsim.report.mathml import mathml
-from gnsim.report.numbers import DASH, MINUS, TIMES, number, unit_text, with_error
+from gnsim.report.numbers import DASH, MINUS, TIMES, number, typeset, unit_text, with_error
 from gnsim.report.page import page
 from gnsim.report.scores import plain
 from gnsim.report.text import table
@@ -25,6 +26,11 @@ _ASCII = str.maketrans({MINUS: "-", TIMES: "x", DASH: "."})
 def ascii_of(text):
     """Typographic signs as the ones on a keyboard."""
     return text.translate(_ASCII)
+
+
+def shown_page(discovery, command):
+    """The page with its candidates as a run has them."""
+    return page(discovery, command, candidate_forces(discovery))
 
 
 class Tags(HTMLParser):
@@ -45,7 +51,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def text(with_couplings):
-    return page(with_couplings, COMMAND)
+    return shown_page(with_couplings, COMMAND)
 
 
 @pytest.fixture
@@ -58,13 +64,13 @@ def undrawn(monkeypatch):
 def hostile_page(hostile):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gnsim.report.page.draw", lambda _: {})
-        return page(hostile, "gnsim discover '<script>evil()</script>'")
+        return shown_page(hostile, "gnsim discover '<script>evil()</script>'")
 
 
 def test_the_report_is_the_page_as_one_file(discovery, tmp_path, undrawn):
-    path = write_report(discovery, tmp_path, COMMAND)
+    path = write_report(discovery, tmp_path, COMMAND, candidate_forces(discovery))
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
-    assert path.read_text(encoding="utf-8") == page(discovery, COMMAND)
+    assert path.read_text(encoding="utf-8") == shown_page(discovery, COMMAND)
 
 
 def test_the_page_needs_no_other_file(text):
@@ -85,17 +91,45 @@ def test_numbers_of_the_page_are_those_of_the_discovery(with_couplings, text):
     assert number(with_couplings.errors["law"], 2) in shown
     assert number(with_couplings.rollouts["network"].energy_error, 2) in shown
     assert number(with_couplings.selection.chosen.error, 2) in shown
-    assert "-1.0e-04" in shown  # the Sun against its reference
+    assert f"{MINUS}1.0 {TIMES} 10⁻⁴" in shown  # the Sun against its reference
     assert with_couplings.dataset.content_hash[:16] in shown
-    for reason in (*with_couplings.selection.reasons, COMMAND, "windows: 60"):
-        assert reason in shown
+    for said in (COMMAND, "windows: 60"):
+        assert said in shown
+
+
+def test_candidates_are_written_in_the_symbols_of_the_law(discovery, undrawn):
+    content = shown_page(discovery, COMMAND)
+    chosen = re.search(r'<tr class="chosen"><td>(.*?)</td>', content, re.DOTALL)[1]
+    assert chosen == mathml(discovery.law.expr)
+    listed = Tags(content.partition("How the law was chosen")[2]).text
+    assert "k*r (size 3) was rejected" in listed
+    assert "of k*(r - r0) (size 6)" in listed
+    assert "c0" not in listed.partition("How it was made")[0]
+
+
+def test_numbers_of_a_page_are_of_one_style(discovery, undrawn):
+    shown = Tags(shown_page(discovery, COMMAND)).text.partition("All settings")[0]
+    assert re.findall(r"\d\.?\d*e[+-]\d+", shown) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("an error of 1.6e-05 of it (at most 0.05)", "an error of 1.6 x 10⁻⁵ of it (at most 0.05)"),
+        ("0.0042, by 5 errors, 0%", "4.2 x 10⁻³, by 5 errors, 0%"),
+        ("-0.0287784285799082*q - c1/r**2", "-0.02878*q - c1/r**2"),
+        ("version 2.13.0, step-1.ckpt", "version 2.13.0, step-1.ckpt"),
+    ],
+)
+def test_a_sentence_has_its_numbers_typeset(said, expected):
+    assert ascii_of(typeset(said)) == expected
 
 
 def test_other_numbers_make_another_page(with_couplings, text, undrawn):
     name, constant = next(iter(with_couplings.law.constants.items()))
     constants = {**with_couplings.law.constants, name: replace(constant, value=17.25)}
     law = replace(with_couplings.law, constants=constants)
-    shown = Tags(page(replace(with_couplings, law=law), COMMAND)).text
+    shown = Tags(shown_page(replace(with_couplings, law=law), COMMAND)).text
     assert with_error(17.25, constant.stderr) in shown
     assert with_error(17.25, constant.stderr) not in Tags(text).text
 
@@ -107,7 +141,7 @@ def test_the_law_is_mathematics(text):
 def test_references_are_said_to_be_for_scoring(text, discovery, undrawn):
     said = "Reference values are for scoring only and were not seen"
     assert said in " ".join(Tags(text).text.split())
-    assert said not in " ".join(Tags(page(discovery, COMMAND)).text.split())
+    assert said not in " ".join(Tags(shown_page(discovery, COMMAND)).text.split())
 
 
 @pytest.mark.parametrize("attack", ["<script>", "<img src=x", "<h1>data", "<b>m", "<u>N", "<i>kg"])
@@ -132,7 +166,7 @@ def test_masses_are_set_as_symbols_with_indices():
 
 
 def test_a_verdict_of_nothing_found_is_said_as_such(not_a_law, undrawn):
-    content, told = page(not_a_law, COMMAND), summary(not_a_law)
+    content, told = shown_page(not_a_law, COMMAND), summary(not_a_law)
     assert "No law found" in content and "Law verified" not in content
     assert "not a law" in content and "does not equal it" in content
     assert "verified: false" in told.splitlines() and "no law found" in told
@@ -188,7 +222,7 @@ def test_a_scatter_between_systems_is_not_called_one_by_time(with_couplings, gro
     table = {**law.metadata["couplings"], "first_grouping": grouping}
     found = replace(with_couplings, law=replace(law, metadata={"couplings": table}))
     assert f"by {grouping} only" in summary(found)
-    shown = Tags(page(found, COMMAND)).text
+    shown = Tags(shown_page(found, COMMAND)).text
     assert f"the one by {grouping} is the first part alone" in " ".join(shown.split())
     assert ("between stretches of time" in " ".join(shown.split())) is (grouping == "time")
     assert metrics(found)["couplings"][0]["first_grouping"] == grouping
