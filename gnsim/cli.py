@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from gnsim import __version__
-from gnsim.commands import data, discover, distill, doctor, rollout, train
+from gnsim.commands import data, discover, distill, doctor, rollout, settings, train
 from gnsim.errors import ExitCode, exit_code, report
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("train")(train.train)
 app.command("distill")(distill.distill)
 app.command("rollout")(rollout.rollout)
 app.add_typer(data.app, name="data")
+app.command("settings")(settings.settings)
 app.command("doctor")(doctor.doctor)
 
 

@@ -2,12 +2,12 @@
 
 import sys
 
-from gnsim.commands.options import Debug, RunOut, Seed, Settings, Source, TimeLimit
+from gnsim.commands.options import Debug, RunOut, RunSettings, Seed, Source, TimeLimit
 
 
 def discover(
     source: Source,
-    settings: Settings = None,
+    settings: RunSettings = None,
     out: RunOut = None,
     seed: Seed = 0,
     time_limit: TimeLimit = None,

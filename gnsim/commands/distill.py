@@ -1,11 +1,11 @@
 """``gnsim distill``: from a trained network to a law."""
 
-from gnsim.commands.options import Debug, Run, Settings, TimeLimit
+from gnsim.commands.options import Debug, Run, SearchSettings, TimeLimit
 
 
 def distill(
     run: Run,
-    settings: Settings = None,
+    settings: SearchSettings = None,
     time_limit: TimeLimit = None,
     debug: Debug = False,
 ) -> None:

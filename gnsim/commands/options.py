@@ -8,9 +8,27 @@ import typer
 Source = Annotated[
     str, typer.Argument(help="A built-in name (see `gnsim data list`) or a file of yours.")
 ]
+
+
+def _settings(which: str) -> typer.models.ArgumentInfo:
+    return typer.Argument(metavar="KEY=VALUE", help=which)
+
+
+#: of a source alone, of a run, and of what follows training
 Settings = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as training.steps=500."),
+    _settings("Settings of the source (see `gnsim data list`), as seed=1."),
+]
+RunSettings = Annotated[
+    list[str] | None,
+    _settings(
+        "Settings of data, training, search and rollouts (see `gnsim settings`), as "
+        "training.steps=500."
+    ),
+]
+SearchSettings = Annotated[
+    list[str] | None,
+    _settings("Settings of search and rollouts (see `gnsim settings`), as symbolic.runs=4."),
 ]
 RunOut = Annotated[
     Path | None,
@@ -20,7 +38,10 @@ Run = Annotated[
     Path, typer.Argument(help="The folder of a run, which gnsim discover or gnsim train made.")
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=2**63 - 1, help="Same seed, same bits on one machine.")
+    int,
+    typer.Option(
+        "--seed", min=0, max=2**32 - 1, metavar="N", help="Same seed, same bits on one machine."
+    ),
 ]
 TimeLimit = Annotated[
     float | None,

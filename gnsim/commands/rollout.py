@@ -25,7 +25,8 @@ def rollout(
     run: Run,
     of: Annotated[Of, typer.Option("--of", help="What to roll out.")] = Of.BOTH,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Steps of the data; all where left out.")
+        int | None,
+        typer.Option("--steps", min=1, metavar="N", help="Steps of the data; all where left out."),
     ] = None,
     out: Annotated[
         Path | None,

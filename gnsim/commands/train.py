@@ -1,11 +1,11 @@
 """``gnsim train``: the network alone."""
 
-from gnsim.commands.options import Debug, RunOut, Seed, Settings, Source, TimeLimit
+from gnsim.commands.options import Debug, RunOut, RunSettings, Seed, Source, TimeLimit
 
 
 def train(
     source: Source,
-    settings: Settings = None,
+    settings: RunSettings = None,
     out: RunOut = None,
     seed: Seed = 0,
     time_limit: TimeLimit = None,

@@ -1,0 +1,66 @@
+"""``gnsim settings``: what can be given as key=value, its default and what it means."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gnsim.commands.options import Debug
+
+#: by name, where the docstrings of the settings' classes are silent or name a table
+_MEANINGS: Mapping[str, str] = {
+    "hidden": "Width of the network's layers.",
+    "integrator": "One of {integrators}.",
+    "substeps": "Steps of the integrator from one frame to the next.",
+    "learning_rate": "Largest step of the optimiser.",
+    "validate_every": "Steps of training from one validation to the next.",
+    "coupling": "What is hidden: one of {couplings}; auto tries them.",
+    "pilot_steps": "Steps of each of the short trainings that choose the `coupling`.",
+    "precision": "Type of the numbers in training: {precisions}.",
+    "engine": "One of {engines}; auto is Operon, and PySR where it can run.",
+    "verdict_windows": "The verdict is reached on so many windows of held-out data.",
+}
+
+
+def settings(debug: Debug = False) -> None:
+    """List all settings of discover, train and distill, with their defaults and meanings."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("setting and default", "meaning", box=None)
+    said = ""
+    for name, value, meaning in described():
+        table.add_row(f"{name}={value}", "" if meaning == said else meaning)
+        said = meaning
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    console.print(
+        "\nOf a built-in source, data.KEY are the settings that `gnsim data list` shows. "
+        "`gnsim distill` takes those of symbolic and rollout."
+    )
+
+
+def described() -> Iterator[tuple[str, Any, str]]:
+    """Each setting by its dotted name, with its default and what is said of it.
+
+    That is its line in `_MEANINGS`, else the part of its class's docstring that names it.
+    """
+    from gnsim.config import as_mapping
+    from gnsim.datasets.loading import FileSettings
+    from gnsim.discovery import DiscoveryConfig
+    from gnsim.integrators import INTEGRATORS
+    from gnsim.models.coupled import COUPLINGS
+    from gnsim.symbolic.engines import ENGINES
+    from gnsim.training.model_file import PRECISIONS
+
+    choices = {
+        "integrators": ", ".join(INTEGRATORS),
+        "couplings": ", ".join(("auto", *COUPLINGS)),
+        "precisions": ", ".join(PRECISIONS),
+        "engines": ", ".join(("auto", *ENGINES)),
+    }
+    for part, values in {"data": FileSettings(), **vars(DiscoveryConfig())}.items():
+        said = re.split(r"(?<=[.;])\s+", " ".join((type(values).__doc__ or "").split()))
+        for name, value in as_mapping(values).items():
+            meant = [text.rstrip(";.") + "." for text in said if f"`{name}`" in text]
+            here = _MEANINGS.get(name, "").format(**choices)
+            yield f"{part}.{name}", value, here or "".join(meant[:1])
