@@ -155,7 +155,7 @@ def _in_symbols_of_law(reason: str, discovery: "Discovery", forces: Sequence[sym
     for scored, force in zip(discovery.selection.scored, forces, strict=True):
         size = f" (size {scored.complexity})"
         shape = re.escape(sympy.sstr(scored.fit.form.shape) + size)
-        reason = re.sub(rf"(?<!\S){shape}", lambda _, new=f"{force}{size}": new, reason)
+        reason = re.sub(rf"(?<!\S){shape}", f"{force}{size}", reason)
     return reason
 
 
