@@ -1,0 +1,42 @@
+"""Figures of Cranmer et al. 2020 (arXiv:2006.11287), by system and dimension, a column a model."""
+
+PUBLISHED_MODELS = ("standard", "bottleneck", "l1", "kl", "flat hamiltonian")
+SYSTEMS = ("charge", "damped", "discontinuous", "r1", "r2", "spring")
+
+#: R² between the strongest message components and the force; as many columns as were published
+R2 = {
+    ("charge", 2): (0.016, 0.947, 0.004, 0.185),
+    ("charge", 3): (0.013, 0.980, 0.002, 0.425),
+    ("r1", 2): (0.000, 1.000, 1.000, 0.796),
+    ("r1", 3): (0.000, 1.000, 1.000, 0.332),
+    ("r2", 2): (0.004, 0.993, 0.990, 0.770),
+    ("r2", 3): (0.002, 0.994, 0.977, 0.214),
+    ("spring", 2): (0.032, 1.000, 1.000, 0.883),
+    ("spring", 3): (0.036, 0.995, 1.000, 0.214),
+}
+#: whether symbolic regression found the force
+LAW_FOUND = {
+    ("charge", 2): ("no", "yes", "no", "no"),
+    ("charge", 3): ("no", "yes", "no", "no"),
+    ("r1", 2): ("no", "yes", "yes", "yes"),
+    ("r1", 3): ("no", "yes", "yes", "yes"),
+    ("r2", 2): ("no", "yes", "yes", "no"),
+    ("r2", 3): ("no", "yes", "yes", "no"),
+    ("spring", 2): ("no", "yes", "yes", "yes"),
+    ("spring", 3): ("no", "yes", "yes", "yes"),
+}
+#: sum over bodies of the absolute error of the acceleration
+TEST_LOSS = {
+    ("charge", 2): (48.688, 50.012, 51.906, 59.927, 54.962),
+    ("charge", 3): (1.174, 0.986, 0.940, 4.201, 3.538),
+    ("damped", 2): (0.299, 0.328, 0.300, 1.466, 0.346),
+    ("damped", 3): (0.415, 0.449, 0.400, 3.297, 0.474),
+    ("discontinuous", 2): (0.064, 0.074, 0.044, 1.804, 0.075),
+    ("discontinuous", 3): (0.199, 0.177, 0.126, 4.191, 0.139),
+    ("r1", 2): (0.077, 0.069, 0.079, 3.463, 0.050),
+    ("r1", 3): (0.051, 0.050, 0.055, 3.523, 0.017),
+    ("r2", 2): (1.613, 1.640, 1.184, 9.252, 1.284),
+    ("r2", 3): (3.976, 3.591, 3.366, 9.788, 2.476),
+    ("spring", 2): (0.047, 0.046, 0.045, 1.659, 0.016),
+    ("spring", 3): (0.111, 0.110, 0.090, 3.797, 0.010),
+}
