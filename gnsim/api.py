@@ -99,24 +99,24 @@ def discover_into(
 def finished(path: Path, recipe: Recipe, time_limit: float | None = None) -> str:
     """What a run of `recipe` that is finished in this folder told at its end; else empty.
 
-    One that had a time limit is finished only for the same limit. Raises as `run_folder` does.
+    One that had a time limit is finished only for the same limit.
     """
     if not all((path / name).is_file() for name in _RESULTS):
         return ""
-    with run_folder(path, recipe):
-        try:
-            made = json.loads((path / _METRICS).read_text(encoding="utf-8"))
-            limit = made["time_limit"]
-            same = {key: made[key] for key in ("data_hash", "seed", "config")} == {
-                "data_hash": recipe.dataset.content_hash,
-                "seed": recipe.seed,
-                "config": as_mapping(recipe.config),
-            }
-        except (ValueError, KeyError, TypeError):  # damaged, or of a version before
-            return ""
-        if not same or limit not in (None, time_limit):
-            return ""
-        return (path / _SUMMARY).read_text(encoding="utf-8").rstrip("\n")
+    wanted = {
+        "data_hash": recipe.dataset.content_hash,
+        "seed": recipe.seed,
+        "config": as_mapping(recipe.config),
+    }
+    try:
+        made = json.loads((path / _METRICS).read_text(encoding="utf-8"))
+        same = {key: made[key] for key in wanted} == wanted
+        limit = made["time_limit"]
+    except (ValueError, KeyError, TypeError):  # damaged, or of a version before
+        return ""
+    if not same or limit not in (None, time_limit):
+        return ""
+    return (path / _SUMMARY).read_text(encoding="utf-8").rstrip("\n")
 
 
 def train_into(

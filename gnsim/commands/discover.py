@@ -20,7 +20,7 @@ def discover(
     """
     from gnsim.api import discover_into, finished
     from gnsim.commands.progress import progress
-    from gnsim.commands.running import begin, show
+    from gnsim.commands.running import begin, lead, show
     from gnsim.report import summary
 
     recipe, folder = begin(source, seed, settings, out)
@@ -28,6 +28,7 @@ def discover(
         remedy = f"gnsim distill {folder} searches again"
         print(f"gnsim: {folder} holds this run, finished, as follows; {remedy}", file=sys.stderr)
         return show(before, folder)
+    lead(recipe, folder)
     with progress() as tell:
         found = discover_into(folder, recipe, time_limit=time_limit, progress=tell)
     show(summary(found), folder)

@@ -13,20 +13,22 @@ from gnsim.recipe import OF_SEARCH, Recipe
 def begin(
     source: str, seed: int, settings: Sequence[str] | None, out: Path | None
 ) -> tuple[Recipe, Path]:
-    """What a run is told, and its folder: the one named, else one for the source and the seed.
-
-    Under torchrun, processes other than the first only help to train, and end here: the first one
-    holds the folder and writes, the others read the checkpoints that it reads.
-    """
+    """What a run is told, and its folder: the one named, else one for the source and the seed."""
     recipe = Recipe.of(source, seed, settings or [])
-    folder = out or Path("runs") / f"{Path(recipe.source).stem}-{recipe.seed}"
+    return recipe, out or Path("runs") / f"{Path(recipe.source).stem}-{recipe.seed}"
+
+
+def lead(recipe: Recipe, folder: Path) -> None:
+    """Under torchrun, processes other than the first only help to train, and end here.
+
+    The first one holds the folder and writes, the others read the checkpoints that it reads.
+    """
     if os.environ.get("RANK", "0") != "0":
         from gnsim import discovery
 
         data = recipe.dataset
         discovery.train(data, recipe.config, recipe.seed, folder, None, lambda *told: None)
         raise typer.Exit
-    return recipe, folder
 
 
 def show(text: str, folder: Path) -> None:

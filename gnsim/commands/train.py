@@ -18,9 +18,10 @@ def train(
     """
     from gnsim.api import train_into
     from gnsim.commands.progress import progress
-    from gnsim.commands.running import begin, show
+    from gnsim.commands.running import begin, lead, show
 
     recipe, folder = begin(source, seed, settings, out)
+    lead(recipe, folder)
     with progress() as tell:
         fitted = train_into(folder, recipe, time_limit=time_limit, progress=tell)
     for name, error in fitted.pilots.items():
