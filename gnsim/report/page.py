@@ -23,6 +23,7 @@ from gnsim.visualize import draw, rendered
 
 if TYPE_CHECKING:
     from gnsim.discovery import Discovery
+    from gnsim.symbolic.assemble import Parts
 
 _TEMPLATE, _STYLE = "report.html.j2", "report.css"
 _DPI = 150
@@ -56,17 +57,17 @@ _MEANINGS: Mapping[str, str] = {
 
 
 def write_report(
-    discovery: "Discovery", folder: Path, command: str, forces: Sequence[sympy.Expr]
+    discovery: "Discovery", folder: Path, command: str, candidates: Sequence["Parts"]
 ) -> Path:
     """Writes ``report.html`` in `folder`, figures and all; `command` is what repeats the run.
 
-    `forces` are the candidates of the selection in the symbols of a law, in their order. Names and
+    `candidates` are those of the selection in the symbols of a law, in its order. Names and
     units come from users' files: everything is escaped, and the page runs no script.
     """
-    return write_atomic(folder / "report.html", page(discovery, command, forces))
+    return write_atomic(folder / "report.html", page(discovery, command, candidates))
 
 
-def page(discovery: "Discovery", command: str, forces: Sequence[sympy.Expr]) -> str:
+def page(discovery: "Discovery", command: str, candidates: Sequence["Parts"]) -> str:
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {"number": number, "signed": signed, "typeset": typeset}
@@ -80,7 +81,7 @@ def page(discovery: "Discovery", command: str, forces: Sequence[sympy.Expr]) -> 
         figures=_figures(discovery),
         captions=_CAPTIONS,
         **_law(discovery),
-        **_candidates(discovery, forces),
+        **_candidates(discovery, candidates),
         **_motion(discovery),
         **_making(discovery),
     )
@@ -133,30 +134,37 @@ def _coupling_unit(discovery: "Discovery") -> str:
     return unit.replace(f"({mass})^-1", "").replace(f"{mass}^-1", "").strip() if mass else ""
 
 
-def _candidates(discovery: "Discovery", forces: Sequence[sympy.Expr]) -> dict[str, Any]:
+def _candidates(discovery: "Discovery", candidates: Sequence["Parts"]) -> dict[str, Any]:
     selection = discovery.selection
     rows = [
         {
-            "form": mathml(force),
+            "form": mathml(parts.force),
             "complexity": scored.complexity,
             "engine": scored.engine,
             "loss": scored.loss,
             "error": scored.error,
             "chosen": scored is selection.chosen,
         }
-        for scored, force in zip(selection.scored, forces, strict=True)
+        for scored, parts in zip(selection.scored, candidates, strict=True)
     ]
-    reasons = [_in_symbols_of_law(reason, discovery, forces) for reason in selection.reasons]
+    reasons = [_in_symbols_of_law(reason, discovery, candidates) for reason in selection.reasons]
     return {"candidates": rows, "selection_reasons": reasons}
 
 
-def _in_symbols_of_law(reason: str, discovery: "Discovery", forces: Sequence[sympy.Expr]) -> str:
+def _in_symbols_of_law(reason: str, discovery: "Discovery", candidates: Sequence["Parts"]) -> str:
     """A reason of the selection, which names forms by their shape and size, as the table has it."""
-    for scored, force in zip(discovery.selection.scored, forces, strict=True):
-        size = f" (size {scored.complexity})"
-        shape = re.escape(sympy.sstr(scored.fit.form.shape) + size)
-        reason = re.sub(rf"(?<!\S){shape}", f"{force}{size}", reason)
-    return reason
+    head, determine, names = reason.partition(" determine its ")
+    for scored, parts in zip(discovery.selection.scored, candidates, strict=True):
+        size, form = f" (size {scored.complexity})", scored.fit.form
+        text = sympy.sstr(form.shape) + size
+        if head.startswith(text):  # the strength, the first constant, is none of the form's
+            names = _renamed(names, dict(zip(form.constants, [*parts.constants][1:], strict=True)))
+        head = re.sub(rf"(?<!\S){re.escape(text)}", f"{parts.force}{size}", head)
+    return f"{head}{determine}{names}"
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), text)
 
 
 def _motion(discovery: "Discovery") -> dict[str, Any]:
