@@ -157,10 +157,10 @@ def _refitted(
 
 
 def _all_needed(equation: sympy.Expr, columns: Columns) -> bool:
-    """Whether each of its terms is somewhere more than rounding."""
+    """Whether each of its terms is somewhere more than rounding; a constant may be nothing."""
     expanded = bounded(_SECONDS, sympy.expand, equation)
     if expanded is None:
         return True
     total = np.abs(evaluated(expanded, columns))
-    terms = sympy.Add.make_args(expanded)
+    terms = [term for term in sympy.Add.make_args(expanded) if term.free_symbols]
     return all(bool((np.abs(evaluated(t, columns)) > _NEGLIGIBLE * total).any()) for t in terms)

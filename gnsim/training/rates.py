@@ -6,7 +6,7 @@ Either source says how far a model misses, as accelerations; `LOSSES` make one n
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +32,7 @@ class Misses:
     penalty: Float[Tensor, ""]
 
 
+@runtime_checkable
 class Source(Protocol):
     """Batches, each a function of its generator."""
 
