@@ -8,7 +8,7 @@ from gnsim.datasets.dataset import Dataset, Source
 from gnsim.datasets.files import read, write
 from gnsim.datasets.findings import CheckReport, DataError, Finding
 from gnsim.datasets.loading import SOURCES, load
-from gnsim.datasets.systems import SYSTEMS, hamiltonian, simulate
+from gnsim.datasets.systems import SYSTEMS, dynamics, hamiltonian, simulate
 
 __all__ = [
     "SOURCES",
@@ -19,6 +19,7 @@ __all__ = [
     "Finding",
     "Source",
     "check",
+    "dynamics",
     "hamiltonian",
     "load",
     "read",

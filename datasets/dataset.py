@@ -15,8 +15,10 @@ from gnsim.state import Trajectory
 class Dataset:
     """Trajectories to learn from, to choose by and to be tested on.
 
-    `reference` (true values per body) and `law` (the true radial pair force dV/dr, positive where
-    it attracts, in r, mass_i, mass_j, charge_i, charge_j) are for scoring; no learner sees them.
+    `reference` (true values per body), `law` (the true radial pair force dV/dr, positive where
+    it attracts, in r, mass_i, mass_j, charge_i, charge_j) and `terms` (the coefficients of the true
+    forces on single bodies, by the names of `gnsim.models.terms`) are for scoring; no learner sees
+    them.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Dataset:
     description: str
     reference: Mapping[str, np.ndarray] = field(default_factory=dict)
     law: str | None = None
+    terms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @cached_property
     def content_hash(self) -> str:

@@ -43,3 +43,14 @@ def positive(value: object, name: str) -> None:
     """Raise ValueError unless `value` is a finite number above zero."""
     good = isinstance(value, int | float) and 0 < value < float("inf")
     require(good, name, "a finite number above zero", value)
+
+
+def not_negative(value: object, name: str) -> None:
+    """Raise ValueError unless `value` is a finite number of at least zero."""
+    good = isinstance(value, int | float) and 0 <= value < float("inf")
+    require(good, name, "a finite number of at least 0", value)
+
+
+def flag(value: object, name: str) -> None:
+    """Raise ValueError unless `value` is True or False."""
+    require(isinstance(value, bool), name, "True or False", value)
