@@ -1,7 +1,7 @@
 """Sparse vector messages as published (arXiv:2006.11287), trained for minutes instead of hours.
 
 ``python experiments/sparse_messages.py [SYSTEM [DIM [MODEL]]]`` writes
-results/sparse_messages.json, a case for each of six systems in 2D and 3D with each of eight models,
+results/sparse_messages.json, a case for each of six systems in 2D and 3D with each of ten models,
 about five minutes each on one thread. A case that was stopped goes on from its last checkpoint,
 in ``runs/``. ``python experiments/sparse_messages.py --table`` prints all, the published beside it.
 """
@@ -48,8 +48,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "kl": {"steps": 45_000},
     "flat hamiltonian": {"steps": 40_000},
     "pruning": {},
+    # what the published ones lack
+    "l1, relative error": {"model": "l1", "loss": "relative"},
     "l1, linear node": {"model": "l1", "node": "linear"},
     "pruning, linear node": {"model": "pruning", "node": "linear"},
+    "pruning, linear node, relative error": {
+        "model": "pruning",
+        "node": "linear",
+        "loss": "relative",
+    },
 }
 RUNS = Path(__file__).parent / "runs" / "sparse_messages"
 
@@ -81,7 +88,7 @@ def measure(name: str, dim: str, model: str, steps: str = "") -> dict[str, Any]:
         for systems, seed in ((TRAIN, SEED), (TEST, SEED + 1))
     )
     network = untrained(config, d, ATTRIBUTES, SEED)
-    folder = RUNS / f"{name}-{dim}-{model}-{config.steps}".replace(" ", "-")
+    folder = RUNS / f"{name}-{dim}-{model}-{config.steps}".replace(", ", "-").replace(" ", "-")
     begun = time.monotonic()
     learn(network, train, config, SEED, folder, name, progress=print)
     seconds = time.monotonic() - begun

@@ -8,8 +8,9 @@ import torch
 
 from gnsim.datasets.systems import hamiltonian, simulate
 from gnsim.errors import InputError, NonFiniteError
+from gnsim.integrators import INTEGRATORS
 from gnsim.models.vector_messages import VectorMessageModel
-from gnsim.training.rates import ExactRates
+from gnsim.training.rates import ExactRates, ThroughIntegrator
 from gnsim.training.supervised import (
     FLAT_HAMILTONIAN,
     SupervisedConfig,
@@ -79,6 +80,15 @@ def test_it_learns(kind: str, rates: ExactRates) -> None:
     before = summed_error(untrained(config, 2, ("mass",), 0), rates, 200, 0)
     after = summed_error(trained(config, rates), rates, 200, 0)
     assert after[0] < 0.5 * before[0] and after[1] < 0.5 * before[1]
+
+
+def test_it_learns_through_the_integrator(rates: ExactRates) -> None:
+    config = replace(CONFIG, model="l1", steps=50, graphs=8, hidden=24)
+    path = simulate("spring", trajectories=8, bodies=3, dim=2, frames=40, interval=0.02)
+    model = untrained(config, 2, ("mass",), 0)
+    before = summed_error(model, rates, 200, 0)[0]
+    learn(model, ThroughIntegrator(path.to(torch.float32), INTEGRATORS["rk4"]()), config, 0)
+    assert summed_error(model, rates, 200, 0)[0] < 0.8 * before
 
 
 def test_the_published_test_loss_is_a_sum_over_bodies(rates: ExactRates) -> None:
