@@ -16,7 +16,10 @@ def printable(text: object) -> str:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing about one field of a file. `index` counts from zero and says where, in words."""
+    """One thing about one field of a file. `index` counts from zero and says where, in words.
+
+    A file for which one `stops_training` can be read, but not be learned from.
+    """
 
     severity: Severity
     field: str
@@ -24,6 +27,7 @@ class Finding:
     expected: str
     remedy: str
     index: str = ""
+    stops_training: bool = False
 
     def __str__(self) -> str:
         place = f"{self.field} ({self.index})" if self.index else self.field
@@ -66,13 +70,20 @@ class CheckReport:
         """The report for a person: contents, findings by severity, verdict."""
         order = ("error", "warning", "note")
         ranked = sorted(self.findings, key=lambda f: order.index(f.severity))
-        verdict = "usable" if self.ok else f"not usable: {len(self.errors)} error(s)"
         return [
             printable(self.path),
             *(f"  {line}" for line in self.contents),
             *(f"  {f.severity}: {f}" for f in ranked),
-            f"  {verdict}",
+            f"  {self._verdict}",
         ]
+
+    @property
+    def _verdict(self) -> str:
+        if not self.ok:
+            return f"not usable: {len(self.errors)} error(s)"
+        if any(f.stops_training for f in self.findings):
+            return "readable, but gnsim discover and gnsim train refuse it: see the warnings"
+        return "usable"
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

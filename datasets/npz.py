@@ -38,9 +38,13 @@ def read_npz(path: Path) -> Raw:
     except DataError:
         raise
     except _BROKEN as cause:
-        reason = printable(f"{type(cause).__name__}: {cause}")[:200]
+        damaged = isinstance(cause, zipfile.BadZipFile | zlib.error | EOFError)
+        reason = "a damaged file, or one of another format" if damaged else str(cause)
         broken = error(
-            "file", reason, "an .npz archive of numpy arrays", "write it anew by numpy.savez"
+            "file",
+            printable(reason)[:200],
+            "an .npz archive of numpy arrays",
+            "write it anew by numpy.savez",
         )
         raise DataError(path, [broken]) from cause
     faults = structure(arrays, _AXES, lambda name: name)

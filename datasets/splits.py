@@ -11,6 +11,9 @@ from gnsim.state import Trajectory
 #: shares of training, validation and test
 SHARES = (0.6, 0.2, 0.2)
 
+#: with fewer trajectories, time is cut; and how many frames that takes
+LEAST_SYSTEMS, LEAST_FRAMES = 3, 6
+
 Parts = tuple[Trajectory, Trajectory, Trajectory]
 
 
@@ -21,7 +24,7 @@ def split(trajectory: Trajectory, seed: int = 0) -> Parts:
     test. Every part has at least one system. Raises ValueError where a block of time would have
     fewer than two frames.
     """
-    if trajectory.num_systems < 3:
+    if trajectory.num_systems < LEAST_SYSTEMS:
         return split_time(trajectory)
     order = np.random.default_rng(seed).permutation(trajectory.num_systems)
     first, second = cuts(len(order))
@@ -37,10 +40,10 @@ def split_time(trajectory: Trajectory) -> Parts:
     would carry held-out positions into the training.
     """
     frames = len(trajectory)
-    if frames < 6:
+    if frames < LEAST_FRAMES:
         raise ValueError(
-            f"splitting in time: wanted at least 6 frames, found {frames}; give a longer "
-            "trajectory or at least 3 trajectories"
+            f"splitting in time: wanted at least {LEAST_FRAMES} frames, found {frames}; give a "
+            f"longer trajectory or at least {LEAST_SYSTEMS} trajectories"
         )
     first, second = cuts(frames, least=2)
     train, valid, test = (

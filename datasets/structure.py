@@ -35,7 +35,11 @@ def structure(arrays: Arrays, axes: Mapping[int, str], spelled: Spelling) -> lis
         wanted = " or ".join(f"[{names}]" for names in axes.values())
         found = f"{q.ndim} axes {q.shape}"
         return [error(spelled("q"), found, wanted, "reshape or transpose the array")]
-    return [*_shapes(arrays, spelled), *_words(arrays, spelled)]
+    return [
+        *_transposed(arrays, axes[q.ndim], spelled),
+        *_shapes(arrays, spelled),
+        *_words(arrays, spelled),
+    ]
 
 
 def _missing(arrays: Arrays, spelled: Spelling) -> Iterable[Finding]:
@@ -60,6 +64,16 @@ def _kinds(arrays: Arrays, spelled: Spelling) -> Iterable[Finding]:
         if not name.isidentifier() or not name.isascii() or len(name) > 64:
             wanted = "a plain name of at most 64 letters, digits and _"
             yield error(printable(name)[:64], "an odd name", wanted, "rename the array")
+
+
+def _transposed(arrays: Arrays, axes: str, spelled: Spelling) -> Iterable[Finding]:
+    """An axis of q as long as t, which stands where time does not belong."""
+    shape, length = arrays["q"].shape, arrays["t"].size
+    if arrays["t"].ndim == 1 and length != shape[-3] and length in shape:
+        q, t = spelled("q"), spelled("t")
+        found = f"shape {shape}, whose axis {shape.index(length)} is as long as '{t}'"
+        remedy = "transpose the array, and all others like it"
+        yield error(q, found, f"[{axes}] with time before the bodies", remedy)
 
 
 def _shapes(arrays: Arrays, spelled: Spelling) -> Iterable[Finding]:

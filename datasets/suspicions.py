@@ -1,4 +1,4 @@
-"""What may be right but looks wrong: odd velocities, absent units."""
+"""What may be right but looks wrong: too few frames, odd velocities, absent units."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,8 @@ import torch
 
 from gnsim.datasets.findings import Finding
 from gnsim.datasets.raw import Raw
-from gnsim.datasets.velocities import estimate
+from gnsim.datasets.splits import LEAST_FRAMES, LEAST_SYSTEMS, cuts
+from gnsim.datasets.velocities import POINTS, estimate
 from gnsim.windows import uneven_frame
 
 #: relative disagreement of given velocities with differences of positions that is worth a word
@@ -18,7 +19,25 @@ _SAMPLE = 2**20
 
 def suspicions(raw: Raw) -> list[Finding]:
     """Warnings and notes on data that has no errors."""
-    return [*_uneven(raw), *_velocities(raw), *_units(raw)]
+    return [*_short(raw), *_uneven(raw), *_velocities(raw), *_units(raw)]
+
+
+def _short(raw: Raw) -> Iterator[Finding]:
+    """Few trajectories are cut in time, into parts that each have to be long enough."""
+    frames, systems = len(raw.t), len(raw.counts)
+    found = f"{frames} frame(s) of {systems} trajectories"
+    if systems < LEAST_SYSTEMS:
+        if frames < LEAST_FRAMES:
+            wanted = f"at least {LEAST_FRAMES}, to be cut in time for training, choice and test"
+            remedy = f"give longer trajectories, or at least {LEAST_SYSTEMS} of them"
+            yield Finding("warning", raw.spelled("t"), found, wanted, remedy, stops_training=True)
+            return
+        frames -= cuts(frames, least=2)[1]
+        found += f", {frames} in the shortest part"
+    if raw.v is None and frames < POINTS:
+        wanted = f"at least {POINTS} in a part where velocities have to be estimated"
+        remedy = f"give longer trajectories, or '{raw.spelled('v')}'"
+        yield Finding("warning", raw.spelled("t"), found, wanted, remedy)
 
 
 def _uneven(raw: Raw) -> Iterator[Finding]:
@@ -30,7 +49,10 @@ def _uneven(raw: Raw) -> Iterator[Finding]:
         remedy = (
             "resample at equal intervals, for gnsim discover and gnsim train refuse it as it is"
         )
-        yield Finding("warning", raw.spelled("t"), found, "even steps", remedy, f"frame {frame}")
+        yield Finding(
+            *("warning", raw.spelled("t"), found, "even steps", remedy, f"frame {frame}"),
+            stops_training=True,
+        )
 
 
 def _velocities(raw: Raw) -> Iterator[Finding]:

@@ -62,7 +62,8 @@ def _charge_law(settings: SoftenedSettings) -> str:
 FIELDS = (
     System(
         name="damped",
-        description="springs as in 'spring' in a viscous medium, F = -drag v on every body",
+        description="springs as in 'spring' in a viscous medium, F = -drag v on every body, "
+        "where drag=null is 1 / bodies",
         settings=DampedSettings,
         pair=lambda s: Spring(s.stiffness, s.rest_length),
         law=spring_law,

@@ -10,7 +10,10 @@ import typer
 from gnsim.commands.options import Debug, Settings
 from gnsim.errors import ExitCode, InputError
 
-app = typer.Typer(help="Data: what is built in, what is in your file, truth to try things on.")
+app = typer.Typer(
+    help="Data: what is built in, what is in your file, truth to try things on.",
+    no_args_is_help=True,
+)
 
 
 @app.command("list")
@@ -20,14 +23,34 @@ def list_sources(debug: Debug = False) -> None:
     from rich.table import Table
 
     from gnsim.config import as_mapping
-    from gnsim.datasets import SOURCES
+    from gnsim.datasets import SOURCES, SYSTEMS
 
-    table = Table("name", "what it is", "settings and their defaults", box=None)
-    for source in SOURCES.values():
-        settings = as_mapping(source.settings())
-        written = " ".join(f"{name}={value}" for name, value in settings.items())
-        table.add_row(source.name, source.description, written)
-    Console(markup=False).print(table)
+    settings = {name: as_mapping(source.settings()) for name, source in SOURCES.items()}
+    common = _common([settings[name] for name in SYSTEMS])
+    table = Table("name", "what it is", "its settings and their defaults", box=None)
+    for name, source in SOURCES.items():
+        own = {k: v for k, v in settings[name].items() if name not in SYSTEMS or k not in common}
+        table.add_row(name, source.description, _written(own))
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    console.print(
+        f"\nAll but solar-system are simulated, and have {_written(common)} as well. "
+        "noise is relative to the spread of positions and of velocities; with velocities=false "
+        "they are left out, and estimated from the positions."
+    )
+
+
+def _common(settings: list[dict[str, Any]]) -> dict[str, Any]:
+    """The settings that all have, with one default."""
+    first, *others = settings
+    return {k: v for k, v in first.items() if all(k in o and o[k] == v for o in others)}
+
+
+def _written(settings: dict[str, Any]) -> str:
+    """As the command line takes them."""
+    words = {True: "true", False: "false", None: "null"}
+    given = {k: words[v] if isinstance(v, bool | None) else v for k, v in settings.items()}
+    return " ".join(f"{name}={value}" for name, value in given.items())
 
 
 @app.command("check")
@@ -57,6 +80,8 @@ def make(
     """Write the data of a built-in source: all parts to a folder, or what to learn from to a file.
 
     A simulated system is written to a file whole; of the solar system it is the training span.
+
+    As in: gnsim data make r2 dim=2 interval=0.02 noise=0.01 velocities=false --out r2.npz
     """
     chosen = _settings(name, settings or [])
     _require_ending(out)

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from gnsim.datasets import DataError, check, read
+from gnsim.datasets import DataError, check, load, read
 from gnsim.datasets.coincidence import first_coincidence
 from gnsim.datasets.formats import read_raw
 from gnsim.datasets.raw import to_trajectory
@@ -148,7 +148,7 @@ def test_good_file_has_nothing_to_mend(arrange, tmp_path):
     [
         ("none.npz", None, ["nothing there"]),
         ("data.csv", b"1,2", ["'.csv'", ".npz or .h5"]),
-        ("data.npz", b"1,2", ["BadZipFile", "numpy.savez"]),
+        ("data.npz", b"1,2", ["damaged file, or one of another format", "numpy.savez"]),
         ("data.h5", b"1,2", ["OSError", "h5py"]),
     ],
 )
@@ -229,3 +229,59 @@ def test_uneven_times_are_told_as_what_training_refuses(tmp_path):
     assert report.ok
     (warning,) = [f for f in report.findings if "even steps" in str(f)]
     assert all(word in str(warning) for word in ("t", "frame 19", "resample", "gnsim discover"))
+
+
+def times_of(frames, systems=1, velocities=True):
+    t = 0.1 * np.arange(frames)
+    phase = t[:, None] + np.arange(3.0) + np.arange(systems)[:, None, None]
+    q = np.stack([np.cos(phase), np.sin(phase)], axis=-1)
+    v = np.stack([-np.sin(phase), np.cos(phase)], axis=-1)
+    return {"t": t, "q": q, **({"v": v} if velocities else {})}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "word", "verdict"),
+    [
+        (times_of(5), "at least 6", "refuse it"),
+        (times_of(5, systems=2), "at least 6", "refuse it"),
+        (times_of(6), None, "usable"),
+        (times_of(3, systems=3), None, "usable"),
+        (times_of(42, velocities=False), "at least 9 in a part", "usable"),
+        (times_of(43, velocities=False), None, "usable"),
+        (times_of(8, systems=3, velocities=False), "or 'v'", "usable"),
+        (times_of(9, systems=3, velocities=False), None, "usable"),
+    ],
+)
+def test_too_few_frames_are_told_as_what_training_needs(arrays, word, verdict, tmp_path):
+    np.savez(tmp_path / "few.npz", **arrays)
+    report = check(tmp_path / "few.npz")
+    assert report.ok
+    told = [str(f) for f in report.findings if f.severity == "warning"]
+    assert [word in line for line in told] == ([] if word is None else [True])
+    assert verdict in report.lines()[-1]
+    refused = "refuse" in verdict
+    with pytest.raises(ValueError, match="at least 6") if refused else nullcontext():
+        load(str(tmp_path / "few.npz"))
+
+
+@pytest.mark.parametrize(
+    ("axes", "place"),
+    [((1, 0, 2), "axis 1"), ((2, 1, 0), "axis 2"), (None, None)],
+)
+def test_swapped_axes_are_told_by_the_length_of_time(axes, place, tmp_path):
+    arrays = good()
+    arrays["q"] = arrays["q"][:19] if axes is None else arrays["q"].transpose(axes)
+    np.savez(tmp_path / "axes.npz", **arrays)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "axes.npz")
+    assert ("transpose" in str(caught.value)) is (place is not None)
+    assert place is None or f"whose {place} is as long as 't'" in str(caught.value)
+
+
+def test_half_an_archive_is_called_damaged(tmp_path):
+    np.savez(tmp_path / "whole.npz", **good())
+    content = (tmp_path / "whole.npz").read_bytes()
+    for length in (10, len(content) // 2, len(content) - 30):
+        (tmp_path / "half.npz").write_bytes(content[:length])
+        with pytest.raises(DataError, match="a damaged file, or one of another format"):
+            read(tmp_path / "half.npz")
