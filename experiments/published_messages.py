@@ -1,4 +1,11 @@
-"""Figures of Cranmer et al. 2020 (arXiv:2006.11287), by system and dimension, a column a model."""
+"""Figures of Cranmer et al. 2020 (arXiv:2006.11287), and the table in which they stand by ours.
+
+By system and dimension, a column a model.
+"""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
 
 PUBLISHED_MODELS = ("standard", "bottleneck", "l1", "kl", "flat hamiltonian")
 SYSTEMS = ("charge", "damped", "discontinuous", "r1", "r2", "spring")
@@ -40,3 +47,51 @@ TEST_LOSS = {
     ("spring", 2): (0.047, 0.046, 0.045, 1.659, 0.016),
     ("spring", 3): (0.111, 0.110, 0.090, 3.797, 0.010),
 }
+
+
+def rows(cases: dict[str, Any], models: Iterable[str]) -> list[str]:
+    """A row for each case that was measured, by system and model, the published in brackets.
+
+    R² as published is that of a component, explained by the force; `robust` that of the force
+    without its largest tenth, explained by components, and by directions in message space.
+    """
+    table = [
+        "| system | model | R² of messages (published) | robust | rotated, robust | "
+        "rotated, robust, of force over mass | live | test loss (published) | median error | "
+        "law found (published) | minutes |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, dim, model in product(SYSTEMS, (2, 3), tuple(models)):
+        found = cases.get(case_name(name, dim, model))
+        if found is None:
+            continue
+        known_r2, known_law, known_loss = (
+            beside(published, name, dim, model) for published in (R2, LAW_FOUND, TEST_LOSS)
+        )
+        table.append(
+            f"| {name} {dim}D | {model} | {found['strongest']['published']:.3f} ({known_r2}) | "
+            f"{found['strongest']['robust']:.3f} | {found['rotated']['robust']:.3f} | "
+            f"{found['per_mass']['robust']:.3f} | "
+            f"{found['live']} | {found['test_loss']:.3g} ({known_loss}) | "
+            f"{found['median_relative_error']:.1%} | "
+            f"{verdict(found)} ({known_law}) | "
+            f"{found['seconds_of_training'] / 60:.1f} |"
+        )
+    return table
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """Whether the law is the force; the force over the receiver's mass is told apart."""
+    if found["law"]["found"]:
+        return "yes"
+    return "over mass" if found["law_per_mass"]["found"] else "no"
+
+
+def beside(published: dict[Any, tuple[Any, ...]], name: str, dim: int, model: str) -> str:
+    """A published figure, or a dash."""
+    known = dict(zip(PUBLISHED_MODELS, published.get((name, dim), ()), strict=False))
+    return str(known.get(model, "–"))
+
+
+def case_name(name: str, dim: int, model: str) -> str:
+    return f"{name} {dim}D, {model}"

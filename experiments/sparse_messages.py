@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import sympy
 import torch
-from published_messages import LAW_FOUND, PUBLISHED_MODELS, R2, SYSTEMS, TEST_LOSS
+from published_messages import SYSTEMS, case_name, rows
 from readme_tables import load
 from record import measuring, record
 
@@ -152,50 +152,6 @@ def forces(name: str, dim: int, X: np.ndarray, names: tuple[str, ...]) -> list[n
     ]
 
 
-def rows(cases: dict[str, Any]) -> list[str]:
-    """A row for each case that was measured, the published figure in brackets."""
-    table = [
-        "| system | model | R² of messages (published) | robust | rotated, robust | "
-        "rotated, robust, of force over mass | live | test loss (published) | median error | "
-        "law found (published) | minutes |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, dim, model in product(SYSTEMS, (2, 3), CONFIGS):
-        found = cases.get(case_name(name, dim, model))
-        if found is None:
-            continue
-        known_r2, known_law, known_loss = (
-            beside(published, name, dim, model) for published in (R2, LAW_FOUND, TEST_LOSS)
-        )
-        table.append(
-            f"| {name} {dim}D | {model} | {found['strongest']['published']:.3f} ({known_r2}) | "
-            f"{found['strongest']['robust']:.3f} | {found['rotated']['robust']:.3f} | "
-            f"{found['per_mass']['robust']:.3f} | "
-            f"{found['live']} | {found['test_loss']:.3g} ({known_loss}) | "
-            f"{found['median_relative_error']:.1%} | "
-            f"{verdict(found)} ({known_law}) | "
-            f"{found['seconds_of_training'] / 60:.1f} |"
-        )
-    return table
-
-
-def verdict(found: dict[str, Any]) -> str:
-    """Whether the law is the force; the force over the receiver's mass is told apart."""
-    if found["law"]["found"]:
-        return "yes"
-    return "over mass" if found["law_per_mass"]["found"] else "no"
-
-
-def beside(published: dict[Any, tuple[Any, ...]], name: str, dim: int, model: str) -> str:
-    """A published figure, or a dash."""
-    known = dict(zip(PUBLISHED_MODELS, published.get((name, dim), ()), strict=False))
-    return str(known.get(model, "–"))
-
-
-def case_name(name: str, dim: int, model: str) -> str:
-    return f"{name} {dim}D, {model}"
-
-
 def main(systems: list[str], dims: list[int], models: list[str]) -> None:
     for name, dim, model in product(systems, dims, models):
         case = case_name(name, dim, model)
@@ -207,7 +163,7 @@ if __name__ == "__main__":
     if measuring(measure):
         sys.exit()
     if sys.argv[1:] == ["--table"]:
-        print("\n".join(rows(load("sparse_messages"))))
+        print("\n".join(rows(load("sparse_messages"), CONFIGS)))
     else:
         wanted = sys.argv[1:]
         main(

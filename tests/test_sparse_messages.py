@@ -36,7 +36,7 @@ def test_a_case_is_measured_and_leaves_no_checkpoint(
     assert found["live"] <= 3 and len(found["variances"]) == 3
     assert found["test_loss"] > 0
     assert not list(tmp_path.iterdir())
-    row = experiment.rows({"charge 3D, bottleneck": found})[-1]
+    row = experiment.rows({"charge 3D, bottleneck": found}, experiment.CONFIGS)[-1]
     assert row.startswith("| charge 3D | bottleneck |")
     for published in ("(0.98)", "(0.986)", "yes (yes)"):
         assert published in row
