@@ -26,7 +26,6 @@ class DampedSettings(SpringSettings):
 class MagneticSettings(SoftenedSettings):
     """The magnetic field, which stands along z."""
 
-    interval: float = 0.02
     field: float = 2.0
 
     def __post_init__(self) -> None:
@@ -38,7 +37,6 @@ class MagneticSettings(SoftenedSettings):
 class ExternalSettings(SoftenedSettings):
     """Stiffness of the trap."""
 
-    interval: float = 0.02
     trap: float = 2.0
 
     def __post_init__(self) -> None:

@@ -16,8 +16,8 @@ TrueDynamics = PairwiseHamiltonian | Driven
 ENERGY_DRIFT = 1e-9
 #: relative and absolute tolerance per step
 TOLERANCE = 1e-12
-#: steps per frame after which a system is given up; what is worth following takes tens
-MOST_STEPS = 300
+#: steps per frame after which a system is given up; close binaries take a hundred or two
+MOST_STEPS = 1000
 
 
 def integrate(dynamics: TrueDynamics, start: State, frames: int, interval: float) -> Trajectory:

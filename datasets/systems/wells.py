@@ -21,8 +21,7 @@ from gnsim.datasets.systems.system import System
 class YukawaSettings(SoftenedSettings):
     """Strength, and the length over which the other charges hide a charge."""
 
-    interval: float = 0.02
-    strength: float = 2.0
+    strength: float = 1.0
     screening: float = 1.0
 
     def __post_init__(self) -> None:
@@ -64,7 +63,6 @@ class MorseSettings(LatticeSettings):
 class SuperpositionSettings(SoftenedSettings):
     """Stiffness and rest length of the springs."""
 
-    interval: float = 0.02
     stiffness: float = 2.0
     rest_length: float = 1.0
 
