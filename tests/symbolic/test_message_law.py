@@ -101,6 +101,12 @@ def test_the_strongest_component_is_tabled_beside_what_it_may_depend_on() -> Non
     assert np.array_equal(component_table(messages(), 100, 0).X, table.X)
 
 
+def test_close_encounters_are_not_tabled() -> None:
+    sent = messages()
+    sent.vectors[::20] *= 1e4
+    assert np.abs(component_table(sent, COUNT, 0).y).max() < 100
+
+
 def test_an_engine_finds_the_spring_in_its_messages(tmp_path) -> None:
     table = component_table(messages(), 300, 0)
     offered = engine("operon").search(
