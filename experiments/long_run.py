@@ -17,7 +17,7 @@ import torch
 from gnsim.atomic import write_atomic
 from gnsim.dynamics import Dynamics
 from gnsim.integrators import INTEGRATORS
-from gnsim.models.coupled import CoupledPairs
+from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
 from gnsim.state import State
 
@@ -50,7 +50,7 @@ def start() -> State:
 def dynamics(kind: str) -> Dynamics:
     if kind == "pairwise":
         return PairwiseHamiltonian(Harmonic())
-    model = CoupledPairs(Harmonic(), "none", 2).double()
+    model = CoupledPairs(Harmonic(), Structure("none"), 2).double()
     model.x = torch.ones(1, dtype=torch.float64)
     return model
 

@@ -19,11 +19,12 @@ import torch
 from gnsim.bodies import body_names
 from gnsim.config import did_you_mean
 from gnsim.datasets import Dataset
+from gnsim.dynamics import Dynamics
 from gnsim.errors import InputError
 from gnsim.integrators import INTEGRATORS, Integrator
 from gnsim.metrics import energy_drift, relative_position_error
 from gnsim.models.coupled import CoupledPairs
-from gnsim.models.pairwise import PairwiseHamiltonian
+from gnsim.models.pairwise import Driven, PairwiseHamiltonian
 from gnsim.shooting import fitted_start
 from gnsim.simulator import DivergedError, Simulator
 from gnsim.state import State, Trajectory
@@ -32,7 +33,7 @@ from gnsim.symbolic.engines import ENGINES, EngineError, engine
 from gnsim.symbolic.front import Candidate, gathered, pareto_front, steepest, write_front
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.messages import MessageTable, sample_messages
-from gnsim.symbolic.refit import Fit, Problem, refit
+from gnsim.symbolic.refit import Problem, refit
 from gnsim.symbolic.select import Selection, select
 from gnsim.symbolic.verify import verify
 from gnsim.training.config import TrainingConfig
@@ -107,7 +108,8 @@ class Rollout:
     `position_error` [time, nodes] is relative to the distance from the heaviest body (from the
     centre of each system where bodies are alike); `diverged` says why it ended early. The start is
     fitted to the first `fitted_frames` of the truth, for the law where there is one and else for
-    the network, and is the measured state where they are 0.
+    the network, and is the measured state where they are 0. Energy errors are NaN where forces
+    depend on velocities: nothing is kept there.
     """
 
     trajectory: Trajectory
@@ -311,13 +313,13 @@ def choose(
     """The candidate that held-out trajectories bear out; few are tried after `deadline`."""
     count = config.symbolic.selection_windows
     with torch.no_grad():
-        couplings = (model.x / model.masses()[1]).double()
+        start = torch.cat([model.couplings / model.masses()[1], model.coefficients]).double()
     return select(
         steepest(front, config.symbolic.candidates),
-        model.coupling.name,
+        model.structure,
         problem(dataset.train, config, count),
         problem(dataset.valid, config, count),
-        couplings,
+        start,
         lambda done, total: tell("refitting candidates", done, total, ""),
         deadline,
     )
@@ -334,7 +336,7 @@ def settle(
     tell("fitting constants", 0, 2, "")
     chosen = selection.chosen
     everything = problem(dataset.train, config, config.symbolic.windows)
-    fit = _refit(chosen.fit, everything)
+    fit = refit(chosen.fit.fitted_form, chosen.fit.structure, everything, chosen.fit.x)
     tell("fitting constants", 1, 2, "")
     train, test = dataset.train, dataset.test
     parts = parts_of(fit, body_names(train), train.units)
@@ -352,6 +354,7 @@ def settle(
         train.dim,
         train.units,
         parts.hidden,
+        parts.terms,
         complexity=chosen.complexity,
         loss=errors["law"],
         verdict=verdict,
@@ -376,11 +379,11 @@ def roll_out(
     The network has the law's start, which favours the law: a fit of its own takes a minute. What
     the fit is worth shows beside the law's rollout from the measured state (`MEASURED_START`).
     """
-    told: dict[str, PairwiseHamiltonian] = {}
+    told: dict[str, PairwiseHamiltonian | Driven] = {}
     if law is not None:
-        told["law"] = law.hamiltonian()
+        told["law"] = law.dynamics()
     if model is not None:
-        told["network"] = model.double().hamiltonian()
+        told["network"] = model.double().canonical()
     truth = _with_hidden(truth, next(iter(told.values())))
     start, fitted_frames = truth[0], 0
     if truth.num_systems == 1 and len(truth) >= _LONG:
@@ -410,7 +413,7 @@ def roll_out(
     return rollouts
 
 
-def _with_hidden(truth: Trajectory, dynamics: PairwiseHamiltonian) -> Trajectory:
+def _with_hidden(truth: Trajectory, dynamics: Dynamics) -> Trajectory:
     """The truth with the attributes that were inferred: the heaviest body is its centre."""
     attributes = dynamics.attach(truth[0]).attributes
     told = {**attributes, **truth.attributes}
@@ -419,7 +422,7 @@ def _with_hidden(truth: Trajectory, dynamics: PairwiseHamiltonian) -> Trajectory
 
 
 def roll_out_one(
-    hamiltonian: PairwiseHamiltonian,
+    dynamics: PairwiseHamiltonian | Driven,
     start: State,
     truth: Trajectory,
     config: RolloutConfig,
@@ -429,17 +432,18 @@ def roll_out_one(
     """One rollout from `start` along the times of `truth`, measured.
 
     A Hamiltonian keeps its own energy, so where the rollout does not, the step is to blame: it is
-    then taken again, with a quarter of the step, twice at the most.
+    then taken again, with a quarter of the step, twice at the most. Where energy is not kept, that
+    tells nothing, and the middle one of these steps is taken.
     """
-    for finer in (1, 4, 16):
-        rollout = _rolled_out(hamiltonian, start, truth, config, finer, phase, tell)
+    for finer in (1, 4, 16) if isinstance(dynamics, PairwiseHamiltonian) else (4,):
+        rollout = _rolled_out(dynamics, start, truth, config, finer, phase, tell)
         if not rollout.diverged and rollout.energy_error < _KEPT_ENERGY:
             break
     return rollout
 
 
 def _rolled_out(
-    hamiltonian: PairwiseHamiltonian,
+    dynamics: PairwiseHamiltonian | Driven,
     start: State,
     truth: Trajectory,
     config: RolloutConfig,
@@ -448,7 +452,7 @@ def _rolled_out(
     tell: Progress,
 ) -> Rollout:
     """One rollout with steps so many times as fine as the settings have them."""
-    simulator = Simulator(hamiltonian, _integrator(config.integrator), finer * config.substeps)
+    simulator = Simulator(dynamics, _integrator(config.integrator), finer * config.substeps)
     diverged = ""
     try:
         path = simulator.rollout(
@@ -460,8 +464,10 @@ def _rolled_out(
     except DivergedError as stopped:
         path, diverged = stopped.trajectory, str(stopped)
     stride = max(1, len(path) // _ENERGY_FRAMES)
-    with torch.no_grad():
-        largest, slope = energy_drift(hamiltonian, path.frames(slice(None, None, stride)))
+    largest = slope = torch.tensor(math.nan)
+    if isinstance(dynamics, PairwiseHamiltonian):
+        with torch.no_grad():
+            largest, slope = energy_drift(dynamics, path.frames(slice(None, None, stride)))
     error = relative_position_error(path, truth.frames(slice(len(path))))
     return Rollout(path, error, float(largest.max()), float(slope.abs().max()), diverged)
 
@@ -506,13 +512,6 @@ def check_settings(config: DiscoveryConfig) -> None:
             raise InputError(f"symbolic.engine: {chosen}: {there.reason}; {there.remedy}")
     for chosen in (config.symbolic.integrator, config.rollout.integrator):
         _integrator(chosen)
-
-
-def _refit(fit: Fit, everything: Problem) -> Fit:
-    """The same form from where it stands, on more data."""
-    count = len(fit.form.constants)
-    form = fit.form.at(dict(zip(fit.form.constants, fit.parameters.tolist(), strict=False)))
-    return refit(form, fit.coupling, everything, fit.parameters[count:])
 
 
 def _integrator(name: str) -> Integrator:

@@ -1,6 +1,7 @@
 """From a fit to a `Law`: names and units for its constants, the best-known body as unit of mass."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
@@ -8,6 +9,7 @@ import sympy
 import torch
 from torch import Tensor
 
+from gnsim.models.terms import KINDS, Term
 from gnsim.state import Units
 from gnsim.symbolic.expressions import evaluated
 from gnsim.symbolic.law import Constant, Hidden
@@ -24,6 +26,7 @@ class Parts:
     """What a fit says, in the terms of a `Law`."""
 
     force: sympy.Expr
+    terms: tuple[Term, ...]
     constants: dict[str, Constant]
     hidden: dict[str, Hidden]
     metadata: dict[str, Any]
@@ -36,7 +39,7 @@ def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
     does not tell the scale. The products of the strength and each mass, which it does tell, go to
     ``metadata``.
     """
-    count = len(fit.form.constants)
+    end = len(fit.form.constants) + fit.num_couplings
     names = _names(fit)
     force = fit.form.shape.xreplace({symbol(a): symbol(b) for a, b in names.items()})
     unit_body = _best_known(fit)
@@ -46,18 +49,51 @@ def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
     named_units = Units(units.length, units.time, mass_unit)
     of_masses = fit.coupling == "source"
     strength = "G" if of_masses else "k"
-    value, error = fit.estimate(lambda p: _strength(fit.coupling, p[count:], unit_body))
+    value, error = fit.estimate(lambda p: _strength(fit.coupling, _couplings_of(fit)(p), unit_body))
     constants = {strength: Constant(float(value), float(error), _unit(fit, names, named_units))}
     for k, name in enumerate(fit.form.constants):
         value, error = fit.estimate(itemgetter(k))
         length = named_units.length if names[name].startswith("r0") else ""
         constants[names[name]] = Constant(float(value), float(error), length)
+    terms = _terms(fit)
+    constants |= _coefficients(fit, end, terms, named_units)
     factor = parse(_MASS_FACTOR, ("mass_i", "mass_j")) if of_masses else sympy.S.One
     hidden, metadata = {}, {}
     if fit.coupling != "none":
-        hidden["mass"] = _masses(fit, count, unit_body, bodies, mass_unit)
-        metadata["couplings"] = _couplings(fit, count, bodies)
-    return Parts(symbol(strength) * factor * force, constants, hidden, metadata)
+        hidden["mass"] = _masses(fit, unit_body, bodies, mass_unit)
+        metadata["couplings"] = _couplings(fit, bodies)
+    return Parts(symbol(strength) * factor * force, terms, constants, hidden, metadata)
+
+
+def _terms(fit: Fit) -> tuple[Term, ...]:
+    """As forces: with hidden masses they were accelerations, and so have the mass as weight."""
+    if fit.coupling == "none":
+        return fit.structure.terms
+    return tuple(replace(term, weight="mass") for term in fit.structure.terms)
+
+
+def _coefficients(
+    fit: Fit, place: int, terms: tuple[Term, ...], units: Units
+) -> dict[str, Constant]:
+    """The coefficients of the terms, which stand in the parameters from `place` on."""
+    found = {}
+    for term in terms:
+        for name in term.symbols:
+            value, error = fit.estimate(itemgetter(place))
+            found[name] = Constant(float(value), float(error), _term_unit(term, units))
+            place += 1
+    return found
+
+
+def _term_unit(term: Term, units: Units) -> str:
+    """Of a coefficient: empty where it multiplies an attribute whose unit nobody gave."""
+    if term.weight not in ("", "mass") or not (units.length and units.time):
+        return ""
+    length, time = KINDS[term.kind].powers
+    mass = 0 if term.weight == "mass" else 1
+    if mass and not units.mass:
+        return ""
+    return _product(((units.length, length), (units.time, time), (units.mass, mass)))
 
 
 def _names(fit: Fit) -> dict[str, str]:
@@ -84,21 +120,26 @@ def _names(fit: Fit) -> dict[str, str]:
 
 def _best_known(fit: Fit) -> int:
     """The body whose coupling has the smallest relative error, of those with the usual sign."""
-    count = len(fit.form.constants)
-    values, errors = fit.estimate(lambda p: p[count:])
+    values, errors = fit.estimate(_couplings_of(fit))
     usual = values * torch.sign(values[values.abs().argmax()])
     return int(torch.where(usual > 0, errors / usual, torch.inf).argmin())
+
+
+def _couplings_of(fit: Fit) -> Callable[[Tensor], Tensor]:
+    """What picks the couplings out of the parameters."""
+    count = len(fit.form.constants)
+    return itemgetter(slice(count, count + fit.num_couplings))
 
 
 def _strength(coupling: str, x: Tensor, body: int) -> Tensor:
     return x[0] if coupling == "none" else x[body]
 
 
-def _masses(fit: Fit, count: int, body: int, names: tuple[str, ...], unit: str) -> Hidden:
+def _masses(fit: Fit, body: int, names: tuple[str, ...], unit: str) -> Hidden:
     """Masses in units of one body's; one that the data leave at or below zero is a trifle."""
 
     def masses(parameters: Tensor) -> Tensor:
-        x = parameters[count:]
+        x = _couplings_of(fit)(parameters)
         return x[body] / x if fit.coupling == "response" else x / x[body]
 
     values, errors = fit.estimate(masses)
@@ -106,10 +147,10 @@ def _masses(fit: Fit, count: int, body: int, names: tuple[str, ...], unit: str) 
     return Hidden(tuple(values.tolist()), tuple(errors.tolist()), names, unit)
 
 
-def _couplings(fit: Fit, count: int, bodies: tuple[str, ...]) -> dict[str, Any]:
+def _couplings(fit: Fit, bodies: tuple[str, ...]) -> dict[str, Any]:
     """The numbers that motion determines, one per body: strength times mass, or over it."""
-    values, errors = fit.estimate(lambda p: p[count:])
-    by_time = fit.estimate(lambda p: p[count:], groupings=slice(1))[1]
+    values, errors = fit.estimate(_couplings_of(fit))
+    by_time = fit.estimate(_couplings_of(fit), groupings=slice(1))[1]
     return {
         "names": list(bodies),
         "meaning": "strength times mass" if fit.coupling == "source" else "strength over mass",
@@ -135,6 +176,11 @@ def _unit(fit: Fit, names: dict[str, str], units: Units) -> str:
         return ""
     masses += 2 if fit.coupling == "source" else 0
     powers = ((units.length, 1 - lengths), (units.time, -2), (units.mass, 1 - masses))
+    return _product(powers)
+
+
+def _product(powers: Iterable[tuple[str, int]]) -> str:
+    """Units to their powers, as text."""
     return " ".join(
         f"{f'({name})' if ' ' in name else name}{'' if power == 1 else f'^{power}'}"
         for name, power in powers

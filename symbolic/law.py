@@ -21,6 +21,8 @@ from gnsim.symbolic.expressions import (
 from gnsim.symbolic.parser import FUNCTIONS, IDENTIFIER
 
 if TYPE_CHECKING:
+    from gnsim.models.pairwise import Driven
+    from gnsim.models.terms import Field, Term
     from gnsim.symbolic.potential import LawHamiltonian
 
 Status = Literal["verified", "candidate", "no law found"]
@@ -60,9 +62,10 @@ class Law:
 
     The force on body i from body j is ``F(r, attributes_i, attributes_j) (q_j - q_i) / r``. `force`
     is an expression (or text, which becomes one) in ``r``, in ``NAME_i, NAME_j`` for an attribute
-    NAME of both bodies, and in the names of `constants`. `hidden` holds attributes inferred with
-    the law. All in `units` of the data. Raises ValueError for a name that is neither variable nor
-    constant.
+    NAME of both bodies, and in the names of `constants`. `terms` are forces on each body by itself,
+    with the constants that their `symbols` name as coefficients. `hidden` holds attributes inferred
+    with the law. All in `units` of the data. Raises ValueError for a name that is neither variable
+    nor constant, and for a term of other dimensions or without its constants.
     """
 
     force: sympy.Expr | str
@@ -70,6 +73,7 @@ class Law:
     dim: int
     units: Units = field(default_factory=Units)
     hidden: Mapping[str, Hidden] = field(default_factory=dict)
+    terms: "tuple[Term, ...]" = ()
     complexity: int | None = None
     loss: float | None = None
     verdict: Verdict | None = None
@@ -89,6 +93,14 @@ class Law:
                 f"force {self.force}: {unknown[0]!r} is neither a variable (r, NAME_i, NAME_j) nor "
                 f"one of the constants ({', '.join(self.constants) or 'none'}); give its value"
             )
+        for term in self.terms:
+            missing = [name for name in term.symbols if name not in self.constants]
+            if term.dim != self.dim or missing:
+                raise ValueError(
+                    f"term {term.name}: wanted {self.dim} dimensions and the constants "
+                    f"{', '.join(term.symbols)}, found {term.dim} dimensions and "
+                    f"{', '.join(self.constants) or 'no constants'}; give all of them"
+                )
         for name, hidden in self.hidden.items():
             if len({len(hidden.values), len(hidden.stderr), len(hidden.names)}) != 1:
                 raise ValueError(f"hidden {name!r}: values, stderr and names differ in length")
@@ -110,9 +122,16 @@ class Law:
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """Names of the attributes of the bodies that the force depends on."""
+        """Names of the attributes of the bodies that the pair force depends on."""
         found = (attribute_of(name) for name in names_of(self.expr))
         return tuple(sorted({attribute[0] for attribute in found if attribute}))
+
+    @property
+    def fields(self) -> "tuple[Field, ...]":
+        """The terms with their coefficients."""
+        from gnsim.symbolic.potential import fields
+
+        return fields(self)
 
     def __str__(self) -> str:
         from gnsim.symbolic.text import plain
@@ -129,13 +148,19 @@ class Law:
         return f"$\\displaystyle {self.latex()}$"
 
     def equals(self, other: "Law | sympy.Expr | str") -> bool:
-        """Whether `other` has the same form, whatever the constants' values (`equality.equals`)."""
+        """Whether `other` has the same form, whatever the constants' values (`equality.equals`).
+
+        An expression or text stands for a law of that pair force without terms.
+        """
+        terms = {term.name for term in other.terms} if isinstance(other, Law) else set()
+        if {term.name for term in self.terms} != terms:
+            return False
         if isinstance(other, Law):
             return equals(self.expr, other.expr, self.values, other.values)
         return equals(self.expr, other, self.values)
 
     def potential_expr(self) -> sympy.Expr | None:
-        """V(r) in closed form, zero at infinity where it has a limit there; None if not found."""
+        """V(r) of a pair in closed form, zero at infinity where it can be; None if not found."""
         from gnsim.symbolic.potential import potential
 
         return potential(self.expr, self.values)
@@ -143,15 +168,29 @@ class Law:
     def hamiltonian(self) -> "LawHamiltonian":
         """The law as a Hamiltonian that the `Simulator` runs.
 
-        Raises ValueError where the force changes under exchange of the two bodies: it has then no
-        potential.
+        Raises ValueError where the force changes under exchange of the two bodies, or has a term
+        that depends on velocities: there is no H(q, p) then.
         """
-        from gnsim.symbolic.potential import LawHamiltonian
+        from gnsim.symbolic.potential import hamiltonian
+
+        driving = [term.name for term in self.terms if term.of_velocity]
+        if driving:
+            raise ValueError(
+                f"term {driving[0]}: depends on velocities, so the law has no Hamiltonian; "
+                "use dynamics()"
+            )
+        self._check_symmetric()
+        return hamiltonian(self)
+
+    def dynamics(self) -> "LawHamiltonian | Driven":
+        """The law as what the `Simulator` runs: its Hamiltonian, driven by velocity terms if any.
+
+        Raises ValueError where the force changes under exchange of the two bodies.
+        """
+        from gnsim.symbolic.potential import dynamics
 
         self._check_symmetric()
-        energy = self.potential_expr()
-        numbers = inlined(energy, self.values) if energy is not None else None
-        return LawHamiltonian(self, inlined(self.expr, self.values), numbers)
+        return dynamics(self)
 
     def _check_symmetric(self) -> None:
         if not is_symmetric(inlined(self.expr, self.values)):
@@ -169,10 +208,10 @@ class Law:
     ) -> np.ndarray:
         """Accelerations [bodies, dim] at positions `q` [bodies, dim], in the data's units.
 
-        `v` [bodies, dim] is checked and not used: the force does not depend on velocities. `box`
-        [dim] holds the edges of a periodic box, where bodies act through their nearest images.
-        `attributes` are arrays [bodies]; those left out are the law's hidden ones, and mass is one
-        where nobody gives it. Raises ValueError for other shapes, for a missing attribute, for two
+        `v` [bodies, dim] is needed where a term depends on velocities. `box` [dim] holds the edges
+        of a periodic box, where bodies act through their nearest images. `attributes` are arrays
+        [bodies]; those left out are the law's hidden ones, and mass is one where nobody gives it.
+        Raises ValueError for other shapes, for missing velocities or a missing attribute, for two
         bodies in one place, and for no box where the law was learned in one.
         """
         from gnsim.symbolic.motion import acceleration

@@ -11,6 +11,7 @@ from typing import Any
 import sympy
 
 from gnsim.atomic import write_atomic
+from gnsim.models.terms import Term
 from gnsim.state import Units
 from gnsim.symbolic.expressions import is_variable, text_of
 from gnsim.symbolic.law import Constant, Hidden, Law, Verdict
@@ -32,6 +33,7 @@ def save(law: Law, path: str | os.PathLike[str]) -> None:
         "schema": SCHEMA,
         "force": text_of(law.expr),
         "dim": law.dim,
+        "terms": [{"kind": term.kind, "weight": term.weight} for term in law.terms],
         "units": dataclasses.asdict(law.units),
         "constants": {name: dataclasses.asdict(c) for name, c in law.constants.items()},
         "hidden": {name: dataclasses.asdict(h) for name, h in law.hidden.items()},
@@ -85,13 +87,15 @@ def _law(content: Mapping[str, Any]) -> Law:
     if type(content.get("schema")) is not int or content["schema"] != SCHEMA:
         raise _FieldError("schema", content.get("schema"), f"{SCHEMA} (a newer gnsim may read it)")
     constants = _table(content, "constants", _constant)
+    dim = _whole("dim", content.get("dim"), 1, 16)
     hidden = _table(content, "hidden", _hidden)
     complexity, loss, verdict = (content.get(k) for k in ("complexity", "loss", "verdict"))
     try:
         return Law(
             force=_force(content, constants),
             constants=constants,
-            dim=_whole("dim", content.get("dim"), 1, 16),
+            dim=dim,
+            terms=_row("terms", content.get("terms", []), lambda f, value: _term(f, value, dim)),
             units=_units(content),
             hidden=hidden,
             complexity=None if complexity is None else _whole("complexity", complexity, 0, 10**9),
@@ -112,6 +116,16 @@ def _force(content: Mapping[str, Any], constants: Mapping[str, Constant]) -> sym
         raise _FieldError(
             "force", error, "an expression in r, NAME_i, NAME_j and the constants"
         ) from None
+
+
+def _term(field: str, value: Any, dim: int) -> Term:
+    value = _mapping(field, value)
+    kind = _text(f"{field}.kind", value.get("kind"))
+    weight = _text(f"{field}.weight", value.get("weight", ""))
+    try:
+        return Term(kind, dim, weight)
+    except ValueError as error:
+        raise _FieldError(f"{field}.kind", error, "a term of this gnsim") from None
 
 
 def _units(content: Mapping[str, Any]) -> Units:

@@ -39,7 +39,30 @@ def acceleration(
     magnitude = evaluated(inlined(law.expr, law.values), columns)
     total = np.zeros_like(q)
     np.add.at(total, target, (magnitude / r)[:, None] * d)
+    if law.terms:
+        total += _of_terms(law, q, v, known)
     return total / known["mass"][:, None]
+
+
+def _of_terms(
+    law: "Law", q: np.ndarray, v: np.ndarray | None, known: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """The forces of the terms, [bodies, dim]."""
+    import torch
+
+    from gnsim.state import State
+
+    if v is None and any(term.of_velocity for term in law.terms):
+        raise ValueError(f"v: the term {law.terms[0].name} needs velocities, found none; pass v")
+    attributes = {name: torch.as_tensor(value) for name, value in known.items()}
+    v = np.zeros_like(q) if v is None else np.asarray(v, dtype=np.float64)
+    state = State(
+        q=torch.from_numpy(q),
+        p=torch.from_numpy(known["mass"][:, None] * v),
+        batch=torch.zeros(len(q), dtype=torch.long),
+        attributes=attributes,
+    )
+    return torch.stack([field.force(state) for field in law.fields]).sum(0).numpy()
 
 
 def _nearest_image(

@@ -1,6 +1,6 @@
 """A law's expression as a pair potential that runs in torch: the law as a Hamiltonian."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
+from gnsim.models.pairwise import Attributes, Driven, PairPotential, PairwiseHamiltonian
+from gnsim.models.terms import Field
 from gnsim.state import State
-from gnsim.symbolic.expressions import attribute_of, bounded, compiled, names_of
+from gnsim.symbolic.expressions import attribute_of, bounded, compiled, inlined, names_of
 from gnsim.symbolic.parser import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ class Compiled:
 class LawHamiltonian(PairwiseHamiltonian):
     """The Hamiltonian of a law; `attach` gives a state the attributes found together with it."""
 
-    def __init__(self, law: "Law", force: sympy.Expr, energy: sympy.Expr | None) -> None:
-        super().__init__(ClosedFormPotential(force, energy))
+    def __init__(self, law: "Law", fields: Sequence[Field]) -> None:
+        energy = law.potential_expr()
+        numbers = None if energy is None else inlined(energy, law.values)
+        super().__init__(ClosedFormPotential(inlined(law.expr, law.values), numbers), fields)
         self.law = law
 
     def attach(self, state: State) -> State:
@@ -112,6 +115,25 @@ class LawHamiltonian(PairwiseHamiltonian):
             values = torch.tensor(hidden.values, dtype=state.q.dtype, device=state.q.device)
             attributes[name] = values.repeat(state.num_systems)
         return state.with_attributes(attributes) if attributes else state
+
+
+def dynamics(law: "Law") -> "LawHamiltonian | Driven":
+    """See `Law.dynamics`."""
+    driving = [field for field in fields(law) if field.term.of_velocity]
+    return Driven(hamiltonian(law), driving) if driving else hamiltonian(law)
+
+
+def hamiltonian(law: "Law") -> LawHamiltonian:
+    """The Hamiltonian of the pair force and the static terms."""
+    return LawHamiltonian(law, [field for field in fields(law) if not field.term.of_velocity])
+
+
+def fields(law: "Law") -> tuple[Field, ...]:
+    """See `Law.fields`."""
+    return tuple(
+        Field(term, torch.tensor([law.values[s] for s in term.symbols], dtype=torch.float64))
+        for term in law.terms
+    )
 
 
 def potential(force: sympy.Expr, values: Mapping[str, float]) -> sympy.Expr | None:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from gnsim.dynamics import Dynamics
 from gnsim.integrators.base import Integrator
-from gnsim.models.coupled import CoupledPairs
+from gnsim.models.coupled import CoupledPairs, Structure
+from gnsim.models.terms import Term
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import Form, FormPotential
 from gnsim.windows import (
@@ -65,26 +66,40 @@ class Problem:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted form. `parameters` holds the constants, then the couplings x of the strength.
+    """A fitted form. `parameters` holds its constants, then the numbers x of `CoupledPairs`.
 
     `replicates` are the parameters with one group of the data left out at a time, one tensor
     [groups, parameters] for each way to group them (by system; or by time and by body).
     """
 
     form: Form
-    coupling: str
+    structure: Structure
     bodies: int
     parameters: Float[Tensor, " parameters"]
     replicates: tuple[Float[Tensor, "_ parameters"], ...]
 
     @property
-    def couplings(self) -> Float[Tensor, " couplings"]:
-        """The couplings x of the strength."""
+    def coupling(self) -> str:
+        return self.structure.coupling
+
+    @property
+    def x(self) -> Float[Tensor, " numbers"]:
+        """The couplings of the strength, then the coefficients of the terms."""
         return self.parameters[len(self.form.constants) :]
+
+    @property
+    def fitted_form(self) -> Form:
+        """The form at its fitted constants."""
+        constants = self.parameters[: len(self.form.constants)].tolist()
+        return self.form.at(dict(zip(self.form.constants, constants, strict=True)))
+
+    @property
+    def num_couplings(self) -> int:
+        return len(self.x) - sum(len(term.symbols) for term in self.structure.terms)
 
     def dynamics(self) -> CoupledPairs:
         """The fitted form as a dynamics in positions and velocities."""
-        model = _model(self.form, self.coupling, self.bodies)
+        model = _model(self.form, self.structure, self.bodies)
         _assign(model, self.parameters)
         return model
 
@@ -109,18 +124,18 @@ class RefitError(ValueError):
     """A form that cannot be fitted: its motion is not finite on the data."""
 
 
-def refit(form: Form, coupling: str, problem: Problem, start: Tensor | None = None) -> Fit:
-    """The constants and couplings that predict the ends of the windows best.
+def refit(form: Form, structure: Structure, problem: Problem, start: Tensor | None = None) -> Fit:
+    """The constants, couplings and coefficients that predict the ends of the windows best.
 
     Levenberg-Marquardt with Cauchy weights. Motion is nearly linear in the parameters, so a
-    Jacobian is kept for as long as its steps do. `start` holds couplings to start from; without
-    it, all are the form's strength.
+    Jacobian is kept for as long as its steps do. `start` holds the numbers x to start from; without
+    it, all couplings are the form's strength and all coefficients zero.
 
     Raises:
         RefitError: the errors are not finite at the start.
     """
-    model = _model(form, coupling, problem.bodies)
-    x = torch.full_like(model.x, form.strength) if start is None else start.to(torch.float64)
+    model = _model(form, structure, problem.bodies)
+    x = _start(model, form.strength) if start is None else start.to(torch.float64)
     theta = torch.cat([torch.tensor([*form.constants.values()], dtype=torch.float64), x])
     count = len(form.constants)
     errors = _errors(model, theta, problem)
@@ -148,7 +163,13 @@ def refit(form: Form, coupling: str, problem: Problem, start: Tensor | None = No
         here = _Normal(here.errors, _jacobian(model, theta, problem, here.errors), count)
         fresh = True
     groupings = _groupings(problem)
-    return Fit(form, coupling, problem.bodies, theta, here.left_out(theta, groupings))
+    return Fit(form, structure, problem.bodies, theta, here.left_out(theta, groupings))
+
+
+def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:
+    x = torch.zeros_like(model.x)
+    x[: model.num_couplings] = strength
+    return x
 
 
 class _Normal:
@@ -254,21 +275,38 @@ def _jacobian(
     """What `errors`, those at `theta`, fall by per unit of each parameter.
 
     By difference quotients: motion is close to linear in the parameters, and a quotient costs a
-    quarter of a forward-mode derivative here. Steps are set by the largest coupling, for a small
-    one moves nothing by a millionth of itself.
+    quarter of a forward-mode derivative here.
     """
-    couplings = theta[-model.x.numel() :].abs().max()
-    sizes = torch.where(
-        torch.arange(len(theta)) < len(_constants(model)),
-        theta.abs().clamp_min(_QUOTIENT_STEP),
-        couplings.clamp_min(torch.finfo(theta.dtype).tiny / _QUOTIENT_STEP),
-    )
     columns = []
-    for k, size in enumerate(_QUOTIENT_STEP * sizes):
+    for k, size in enumerate(_QUOTIENT_STEP * _sizes(model, theta, problem)):
         moved = theta.clone()
         moved[k] += size
         columns.append((errors - _errors(model, moved, problem)) / (moved[k] - theta[k]))
     return torch.stack(columns, -1)
+
+
+def _sizes(model: CoupledPairs, theta: Tensor, problem: Problem) -> Float[Tensor, " p"]:
+    """What a change of each parameter is measured by.
+
+    Couplings by the largest of them, for a small one moves nothing by a millionth of itself;
+    coefficients by what would make up all of the acceleration.
+    """
+    constants, tiny = len(_constants(model)), torch.finfo(theta.dtype).tiny / _QUOTIENT_STEP
+    couplings = theta[constants:][: model.num_couplings]
+    return torch.cat(
+        [
+            theta[:constants].abs().clamp_min(_QUOTIENT_STEP),
+            couplings.abs().max().clamp_min(tiny).expand_as(couplings),
+            *(_natural_size(term, problem) for term in model.terms),
+        ]
+    )
+
+
+def _natural_size(term: Term, problem: Problem) -> Float[Tensor, " coefficients"]:
+    start = problem.windows.path[0]
+    response = (term.force(start) / start.mass[:, None, None]).norm(dim=1).median(0).values
+    tiny = torch.finfo(response.dtype).tiny ** 0.5
+    return problem.windows.typical.median() / response.clamp_min(tiny)
 
 
 def final_error(
@@ -280,8 +318,8 @@ def final_error(
     return errors[:, -1].movedim(0, 1)
 
 
-def _model(form: Form, coupling: str, bodies: int) -> CoupledPairs:
-    return CoupledPairs(FormPotential(form), coupling, bodies).to(torch.float64)
+def _model(form: Form, structure: Structure, bodies: int) -> CoupledPairs:
+    return CoupledPairs(FormPotential(form), structure, bodies).to(torch.float64)
 
 
 def _assign(model: CoupledPairs, parameters: Tensor) -> None:

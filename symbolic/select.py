@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
+from gnsim.models.coupled import Structure
+from gnsim.models.terms import Term
 from gnsim.symbolic.expressions import complexity, is_symmetric
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.front import Candidate
@@ -54,10 +56,10 @@ class Selection:
 
 def select(
     candidates: Sequence[Candidate],
-    coupling: str,
+    structure: Structure,
     train: Problem,
     held_out: Problem,
-    couplings: Tensor,
+    start: Tensor,
     progress: Callable[[int, int], None] | None = None,
     deadline: float | None = None,
 ) -> Selection:
@@ -66,8 +68,9 @@ def select(
     From the simplest up, a candidate replaces the one before it only where its constants are
     determined and its held-out errors are smaller: by a margin for its size, beyond chance, and
     beyond what the time step changes. Neither the smallest loss nor an engine's own "best" decides.
-    `couplings` are the network's, to start from. After `deadline`, a value of `time.monotonic`,
-    the first three are refitted and no more.
+    Terms of `structure` that the chosen form can do without, by the same measure, are dropped.
+    `start` holds the network's numbers x, its couplings for a strength of one. After `deadline`, a
+    value of `time.monotonic`, the first three are refitted and no more.
 
     Raises:
         RefitError: no candidate's motion is finite on the data.
@@ -79,7 +82,7 @@ def select(
             failures.append(f"{len(expressions) - done} forms, for which no time was left")
             break
         try:
-            scored.append(_score(expression, candidate, coupling, train, held_out, couplings))
+            scored.append(_score(expression, candidate, structure, train, held_out, start))
         except RefitError as unfit:
             failures.append(str(unfit))
         if progress:
@@ -99,6 +102,8 @@ def select(
             )
             chosen = rival
     reasons += [_rejection(rival, chosen) for rival in scored if rival is not chosen]
+    chosen, dropped = _needed_terms(chosen, train, held_out, floor)
+    reasons += dropped
     reasons += [f"left out: {failure}" for failure in failures]
     return Selection(chosen, tuple(scored), tuple(reasons))
 
@@ -129,16 +134,67 @@ def mean_error(sizes: Tensor) -> float:
 def _score(
     expression: sympy.Expr,
     candidate: Candidate,
-    coupling: str,
+    structure: Structure,
     train: Problem,
     held_out: Problem,
-    couplings: Tensor,
+    start: Tensor,
 ) -> Scored:
     form = form_of(expression)
     # the network's couplings times the form's strength over the network's own, which is one
-    fit = refit(form, coupling, train, couplings * form.strength)
+    coefficients = sum(len(term.symbols) for term in structure.terms)
+    strengths = torch.full_like(start, form.strength)
+    strengths[len(start) - coefficients :] = 1.0
+    fit = refit(form, structure, train, start * strengths)
+    return _scored(fit, candidate.loss, candidate.engine, held_out)
+
+
+def _scored(fit: Fit, loss: float, engine: str, held_out: Problem) -> Scored:
     sizes = error_sizes(fit.dynamics(), held_out)
-    return Scored(fit, form.complexity, mean_error(sizes), candidate.loss, candidate.engine, sizes)
+    size = fit.form.complexity + sum(map(_size, fit.structure.terms))
+    return Scored(fit, size, mean_error(sizes), loss, engine, sizes)
+
+
+def _size(term: Term) -> int:
+    """A product of each coefficient with what it multiplies, and the sum with the rest."""
+    return 1 + 2 * len(term.symbols) + bool(term.weight)
+
+
+def _needed_terms(
+    chosen: Scored, train: Problem, held_out: Problem, floor: Tensor
+) -> tuple[Scored, list[str]]:
+    """The chosen form without the terms that it can do without, and what was dropped and kept."""
+    reasons = []
+    while terms := chosen.fit.structure.terms:
+        trials = [(term, _without(term, chosen, train, held_out)) for term in terms]
+        missed = [_missed(trial, chosen, floor, held_out.bodies) for _, trial in trials]
+        least = min(range(len(terms)), key=missed.__getitem__)
+        if missed[least] > 0:
+            break
+        term, chosen = trials[least]
+        reasons.append(f"the term {term.name} was dropped: held-out windows do not miss it")
+    reasons += [
+        f"the term {term.name} was kept: without it the held-out error is {trial.error:.2g} "
+        f"instead of {chosen.error:.2g}"
+        for term, trial in (trials if terms else ())
+    ]
+    return chosen, reasons
+
+
+def _without(term: Term, chosen: Scored, train: Problem, held_out: Problem) -> Scored:
+    """The chosen form refitted without one of its terms."""
+    fit = chosen.fit
+    kept = [other != term for other in fit.structure.terms for _ in other.symbols]
+    mask = torch.tensor([True] * fit.num_couplings + kept)
+    terms = tuple(other for other in fit.structure.terms if other != term)
+    smaller = refit(fit.fitted_form, replace(fit.structure, terms=terms), train, fit.x[mask])
+    return _scored(smaller, chosen.loss, chosen.engine, held_out)
+
+
+def _missed(without: Scored, chosen: Scored, floor: Tensor, bodies: int) -> float:
+    """By how much more than its size and chance ask for a term lowers the held-out error."""
+    gain, error = _advantage(without, chosen, floor, bodies)
+    margin = _MARGIN * (chosen.complexity - without.complexity)
+    return gain - max(margin, _SIGNIFICANT * error)
 
 
 def _with_variants(

@@ -1,13 +1,14 @@
 """The verdict: what held-out trajectories, never used before, say of a law."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import sympy
 import torch
 
-from gnsim.dynamics import Dynamics
+from gnsim.dynamics import Dynamics, Split
 from gnsim.graph import displacement, distance
+from gnsim.models.terms import Term
 from gnsim.state import State
 from gnsim.symbolic.forms import Form
 from gnsim.symbolic.law import Constant, Verdict
@@ -30,10 +31,8 @@ _BLIND, _NOTHING_LEFT = -1.0, 1.0
 _CLAIMED = 1e-5
 
 
-class Inertia(Dynamics):
+class Inertia(Split):
     """No force at all: what a law has to beat."""
-
-    separable = True
 
     def force(self, state: State) -> torch.Tensor:
         return torch.zeros_like(state.p)
@@ -71,11 +70,7 @@ def verify(
     shares = _by_body(sizes["law"][0], test) / _by_body(sizes["no_force"][0], test)
     unexplained = float(shares.max())
     errors["unexplained_of_worst_body"] = unexplained
-    vague = [
-        name
-        for name, constant in constants.items()
-        if constant.stderr is None or not abs(constant.value) > _DETERMINED * constant.stderr
-    ]
+    vague = _vague(constants, fit.structure.terms)
     checks = {
         f"it leaves {unexplained:.2g} of the held-out acceleration unexplained, for the body for "
         f"which that is most (at most {_UNEXPLAINED:g} wanted)": unexplained <= _UNEXPLAINED,
@@ -103,6 +98,18 @@ def verify(
     return Verdict(False, "candidate", reasons), errors
 
 
+def _vague(constants: Mapping[str, Constant], terms: Sequence[Term]) -> list[str]:
+    """Those not five standard errors from zero; of a vector, one component that is suffices."""
+    known = {
+        name
+        for name, constant in constants.items()
+        if constant.stderr is not None and abs(constant.value) > _DETERMINED * constant.stderr
+    }
+    for term in terms:
+        known |= set(term.symbols) if known & set(term.symbols) else set()
+    return [name for name in constants if name not in known]
+
+
 def _by_body(sizes: torch.Tensor, problem: Problem) -> torch.Tensor:
     """Geometric mean of the errors of each place in a system, [bodies]."""
     logs = sizes.clamp(1e-15, 1e6).log()
@@ -121,7 +128,7 @@ def leftover(fit: Fit, train: Problem, test: Problem, floor: torch.Tensor) -> di
     """
     own = torch.maximum(error_sizes(fit.dynamics(), test), floor)
     try:
-        corrected = refit(_with_correction(fit, train), fit.coupling, train, fit.couplings)
+        corrected = refit(_with_correction(fit, train), fit.structure, train, fit.x)
         freed = torch.maximum(error_sizes(corrected.dynamics(), test), floor)
     except RefitError:
         freed = own

@@ -56,6 +56,14 @@ COUPLINGS: Mapping[str, Coupling] = {
 }
 
 
+@dataclass(frozen=True)
+class Structure:
+    """What a pair model is made of beside its pair potential: a name of `COUPLINGS`, and terms."""
+
+    coupling: str
+    terms: tuple[Term, ...] = ()
+
+
 class CoupledPairs(Split):
     """``a_i = sum_j c_ij f(r_ij) (q_j - q_i) / r_ij + sum_k b_k B_k(q_i, v_i) / m_i``.
 
@@ -63,21 +71,20 @@ class CoupledPairs(Split):
 
     Args:
         pair: the interaction f, up to the couplings.
-        coupling: a name from `COUPLINGS`.
+        structure: its coupling, and forces on each body by itself; these are in units of an
+            acceleration where masses are hidden.
         bodies: bodies per system; hidden numbers belong to the place of a body in its system.
-        terms: forces on each body by itself; in units of an acceleration where masses are hidden.
     """
 
     x: Tensor
 
-    def __init__(
-        self, pair: PairPotential, coupling: str, bodies: int, terms: Sequence[Term] = ()
-    ) -> None:
+    def __init__(self, pair: PairPotential, structure: Structure, bodies: int) -> None:
         super().__init__()
         self.pair = pair
-        self.coupling = COUPLINGS[coupling]
+        self.structure = structure
+        self.coupling = COUPLINGS[structure.coupling]
+        self.terms = structure.terms
         self.bodies = bodies
-        self.terms = tuple(terms)
         self.sum = PairSum()
         self.num_couplings = 1 if self.coupling.of == "nobody" else bodies
         counts = [len(term.symbols) for term in self.terms]

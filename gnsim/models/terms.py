@@ -19,12 +19,14 @@ from gnsim.state import State
 class Kind:
     """What a term is like: `symbols` for its coefficients in so many dimensions, and its force.
 
+    `powers` of length and of time are those of its coefficients beside a mass.
     `of_velocity` terms are linear in the velocity; static ones have a `potential`
     [nodes, coefficients] for a weight of one.
     """
 
     name: str
     meaning: str
+    powers: tuple[int, int]
     symbols: Callable[[int], tuple[str, ...]]
     force: Callable[[Tensor, Tensor], Float[Tensor, "nodes dim coefficients"]]
     potential: Callable[[Tensor], Float[Tensor, "nodes coefficients"]] | None = None
@@ -62,11 +64,12 @@ def _magnetic(q: Tensor, v: Tensor) -> Tensor:
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("drag", "-gamma v", lambda dim: ("gamma",), _drag),
-        Kind("uniform", "g", lambda dim: _axes("g", dim), _uniform, lambda q: -q),
+        Kind("drag", "-gamma v", (0, -1), lambda dim: ("gamma",), _drag),
+        Kind("uniform", "g", (1, -2), lambda dim: _axes("g", dim), _uniform, lambda q: -q),
         Kind(
             "trap",
             "-kappa q",
+            (0, -2),
             lambda dim: ("kappa",),
             _trap,
             lambda q: 0.5 * q.square().sum(1, keepdim=True),
@@ -74,6 +77,7 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "magnetic",
             "v x B",
+            (0, -1),
             lambda dim: ("B",) if dim == 2 else _axes("B", dim),
             _magnetic,
             dims=(2, 3),

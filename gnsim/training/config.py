@@ -8,7 +8,9 @@ class TrainingConfig:
     """Settings of `gnsim.training.fit`.
 
     `window` is the number of frame intervals that the loss integrates over; `coupling` a name of
-    `gnsim.models.coupled.COUPLINGS` or ``auto``, which tries them for `pilot_steps` each;
+    `gnsim.models.coupled.COUPLINGS` or ``auto``, which tries them for `pilot_steps` each; `terms`
+    are names of `gnsim.models.terms.Term`, joined by commas, ``none``, or ``auto``, which tries all
+    and keeps those that held-out windows ask for;
     `pairs_per_batch` sets how many windows make a batch, whatever the number of bodies.
     Training ends after `steps`, or when `patience` validations in a row brought nothing better.
     """
@@ -24,4 +26,5 @@ class TrainingConfig:
     validate_every: int = 100
     patience: int = 12
     coupling: str = "auto"
+    terms: str = "auto"
     precision: str = "float64"

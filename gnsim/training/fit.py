@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,10 @@ from gnsim.models.coupled import COUPLINGS, CoupledPairs
 from gnsim.state import Trajectory
 from gnsim.training.config import TrainingConfig
 from gnsim.training.interruption import Interruption
-from gnsim.training.model_file import PRECISIONS, load_model, save_model
+from gnsim.training.model_file import PRECISIONS, load_model, read_structure, save_model
 from gnsim.training.record import Record, Standing
 from gnsim.training.step import Training
-
-#: a coupling with hidden numbers must bring the error below this share to be preferred
-_PREFERRED = 0.5
-
-#: Told the phase, the step, the number of steps and the last validation error.
-Progress = Callable[[str, int, int, float], None]
+from gnsim.training.structure import Progress, check_terms, choose_structure
 
 
 @dataclass(frozen=True)
@@ -96,17 +91,17 @@ def fit(
     record = Record(folder, {"config": asdict(config), "seed": seed, "data": data_hash})
     latest = record.latest()
     if latest is None:
-        coupling, pilots = choose_coupling(train, valid, config, seed, tell)
+        structure, pilots = choose_structure(train, valid, config, seed, tell)
     else:
-        coupling = latest.header["coupling"]
+        structure = read_structure(latest.header["model"]["structure"])
         pilots = {name: _number(error) for name, error in latest.header["pilots"].items()}
-    run = Training(train, valid, config, coupling, seed)
+    run = Training(train, valid, config, structure, seed)
     standing = Standing.initial(run)
     if latest is not None:
         run.restore(latest)
         standing = Standing.of(latest)
     record.open(run, resumed=latest is not None)
-    facts = {"coupling": coupling, "pilots": {k: _jsonable(v) for k, v in pilots.items()}}
+    facts = {"pilots": {k: _jsonable(v) for k, v in pilots.items()}}
     with Interruption() as interruption:
         standing = _steps(run, standing, record, facts, interruption, tell, deadline)
     if math.isfinite(standing.best):  # else time ended before the first validation
@@ -148,41 +143,6 @@ def _steps(
     return standing
 
 
-def choose_coupling(
-    train: Trajectory, valid: Trajectory, config: TrainingConfig, seed: int, tell: Progress
-) -> tuple[str, dict[str, float]]:
-    """Which hidden couplings the data ask for, by a short training of each.
-
-    Only where the file gives no masses; given masses are taken as they are. The better of the
-    couplings with hidden numbers must halve the error of the one without to be preferred.
-    """
-    if config.coupling != "auto":
-        return config.coupling, {}
-    if "mass" in train.attributes:
-        return "none", {}
-    schedule = replace(config, steps=config.pilot_steps)
-    errors = {name: _pilot(train, valid, schedule, name, seed, tell) for name in COUPLINGS}
-    best = min(errors, key=lambda name: errors[name])
-    return (best if errors[best] < _PREFERRED * errors["none"] else "none"), errors
-
-
-def _pilot(
-    train: Trajectory,
-    valid: Trajectory,
-    config: TrainingConfig,
-    coupling: str,
-    seed: int,
-    tell: Progress,
-) -> float:
-    """The validation error after a short training with one coupling."""
-    run = Training(train, valid, config, coupling, seed)
-    while run.step < config.steps:
-        run.advance(config.steps)
-        tell(f"trying hidden masses: {coupling}", run.step, config.steps, math.nan)
-    run.polish()
-    return run.validate()
-
-
 def check_training(config: TrainingConfig) -> None:
     """Raises InputError for settings that cannot be trained with."""
     choices = {
@@ -194,6 +154,7 @@ def check_training(config: TrainingConfig) -> None:
         value = getattr(config, name)
         if value not in known:
             raise InputError(f"training.{name}: '{value}' is unknown; {did_you_mean(value, known)}")
+    check_terms(config.terms)
     counts = ("steps", "pilot_steps", "window", "substeps", "pairs_per_batch", "hidden")
     for name in (*counts, "validate_every", "patience"):
         if getattr(config, name) < 1:

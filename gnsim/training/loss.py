@@ -36,9 +36,8 @@ class ProjectedLoss(nn.Module):
         self.correction = torch.zeros_like(model.x)
 
     def forward(self, windows: Windows) -> Float[Tensor, ""]:
-        errors, scale = self.errors(windows)
-        response = self._response(windows.path) / scale[..., None]
-        dx = _least_squares(response, errors, _cauchy_weight(errors.detach()))
+        errors, response = self.linearised(windows)
+        dx = least_squares(response, errors, cauchy_weight(errors.detach()))
         self.correction = dx.detach()
         return _cauchy_loss(errors - response @ dx).log()
 
@@ -50,6 +49,15 @@ class ProjectedLoss(nn.Module):
         predicted = predict(self.model, self.integrator, path, self.substeps)
         scale = acceleration_scale(windows)
         return mean_acceleration_error(path, *predicted) / scale, scale
+
+    def linearised(
+        self, windows: Windows
+    ) -> tuple[
+        Float[Tensor, "kinds steps nodes dim"], Float[Tensor, "kinds steps nodes dim numbers"]
+    ]:
+        """Errors at the present x, and what they fall by per unit of each number, over the scale."""
+        errors, scale = self.errors(windows)
+        return errors, self._response(windows.path) / scale[..., None]
 
     def accept_correction(self) -> None:
         """Moves the couplings of the model to the solution of the last batch."""
@@ -80,7 +88,7 @@ def _cauchy_width(errors: Tensor) -> Tensor:
     return (_OUTLIER**2 * _sizes(errors.detach()).median()).clamp_min(1e-30)
 
 
-def _cauchy_weight(errors: Tensor) -> Tensor:
+def cauchy_weight(errors: Tensor) -> Tensor:
     return 1 / (1 + _sizes(errors) / _cauchy_width(errors))
 
 
@@ -89,7 +97,7 @@ def _cauchy_loss(errors: Tensor) -> Tensor:
     return (width * torch.log1p(_sizes(errors) / width)).mean()
 
 
-def _least_squares(response: Tensor, errors: Tensor, weight: Tensor) -> Float[Tensor, " couplings"]:
+def least_squares(response: Tensor, errors: Tensor, weight: Tensor) -> Float[Tensor, " numbers"]:
     """Weighted normal equations, columns of equal length, a ridge far below the data's reach."""
     rows = (response * weight.sqrt()[..., None]).reshape(-1, response.shape[-1])
     target = (errors * weight.sqrt()).reshape(-1)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from gnsim.errors import InputError
-from gnsim.models.coupled import CoupledPairs
+from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.radial import RadialNetwork
+from gnsim.models.terms import Term
 from gnsim.state import Trajectory
 from gnsim.training.checkpoint import load, save
 from gnsim.training.config import TrainingConfig
@@ -20,13 +21,15 @@ _WIDEST = 4096
 _MOST_BODIES = 1_000_000
 
 
-def untrained(train: Trajectory, config: TrainingConfig, coupling: str, seed: int) -> CoupledPairs:
+def untrained(
+    train: Trajectory, config: TrainingConfig, structure: Structure, seed: int
+) -> CoupledPairs:
     """A model for these bodies and attributes, with weights drawn from `seed`."""
     bodies = train.num_nodes // train.num_systems
     names = tuple(sorted(name for name, value in train.attributes.items() if _varies(value)))
     generator = torch.Generator().manual_seed(seed)
     network = RadialNetwork(names, config.hidden, generator)
-    return CoupledPairs(network, coupling, bodies).to(PRECISIONS[config.precision])
+    return CoupledPairs(network, structure, bodies).to(PRECISIONS[config.precision])
 
 
 def blueprint(model: CoupledPairs) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def blueprint(model: CoupledPairs) -> dict[str, Any]:
     return {
         "attributes": list(network.attributes),
         "hidden": network.hidden,
-        "coupling": model.coupling.name,
+        "structure": written(model.structure),
         "bodies": model.bodies,
         "precision": str(model.x.dtype).removeprefix("torch."),
     }
@@ -93,7 +96,21 @@ def _built(plan: Mapping[str, Any]) -> CoupledPairs:
     hidden = _whole(plan["hidden"], "hidden", _WIDEST)
     bodies = _whole(plan["bodies"], "bodies", _MOST_BODIES)
     network = RadialNetwork(attributes, hidden, torch.Generator())
-    return CoupledPairs(network, plan["coupling"], bodies).to(PRECISIONS[plan["precision"]])
+    structure = read_structure(plan["structure"])
+    return CoupledPairs(network, structure, bodies).to(PRECISIONS[plan["precision"]])
+
+
+def written(structure: Structure) -> dict[str, Any]:
+    """A structure as JSON holds it."""
+    return {
+        "coupling": structure.coupling,
+        "terms": [[term.kind, term.dim, term.weight] for term in structure.terms],
+    }
+
+
+def read_structure(written: Mapping[str, Any]) -> Structure:
+    """What `written` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+    return Structure(str(written["coupling"]), tuple(Term(*term) for term in written["terms"]))
 
 
 def _whole(value: Any, name: str, most: int) -> int:

@@ -12,14 +12,14 @@ from torch import Tensor
 from gnsim.errors import InputError, NonFiniteError
 from gnsim.graph import displacement, distance
 from gnsim.integrators import INTEGRATORS
-from gnsim.models.coupled import CoupledPairs
+from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.radial import RadialNetwork
 from gnsim.state import Trajectory
 from gnsim.training.checkpoint import Checkpoint, flatten, unflatten
 from gnsim.training.config import TrainingConfig
 from gnsim.training.loss import ProjectedLoss
 from gnsim.training.model_file import PRECISIONS, model_part, model_tensors, untrained
-from gnsim.windows import WindowSampler
+from gnsim.windows import Windows, WindowSampler
 
 _VALIDATION_WINDOWS = 300
 _SCALE_WINDOWS = 500
@@ -44,7 +44,12 @@ class Training:
     """
 
     def __init__(
-        self, train: Trajectory, valid: Trajectory, config: TrainingConfig, coupling: str, seed: int
+        self,
+        train: Trajectory,
+        valid: Trajectory,
+        config: TrainingConfig,
+        structure: Structure,
+        seed: int,
     ) -> None:
         self.config, self.seed, self.step = config, seed, 0
         dtype = PRECISIONS[config.precision]
@@ -54,7 +59,7 @@ class Training:
         held_out = WindowSampler(_cast(valid, dtype), config.window)
         self.held_out = held_out.spread(self._at_most(_VALIDATION_WINDOWS))
         self.fabric = _fabric()
-        self.model = untrained(train, config, coupling, seed)
+        self.model = untrained(train, config, structure, seed)
         self.network = _radial(self.model)
         self._scale_network()
         self.loss = ProjectedLoss(self.model, INTEGRATORS[config.integrator](), config.substeps)
@@ -103,11 +108,15 @@ class Training:
 
     def polish(self) -> None:
         """Solves the couplings once more, from many windows at once."""
-        windows = self.sampler.spread(self._at_most(_POLISH_WINDOWS))
+        windows = self.many_windows()
         for _ in range(_POLISH_ROUNDS):
             with torch.no_grad():
                 self.loss(windows)
             self.loss.accept_correction()
+
+    def many_windows(self) -> Windows:
+        """Training windows, as many as a solution for the couplings by itself can have."""
+        return self.sampler.spread(self._at_most(_POLISH_WINDOWS))
 
     def tensors(self) -> tuple[dict[str, Tensor], Any]:
         """Everything that a resumed run needs: tensors by name, and the rest of the optimiser."""

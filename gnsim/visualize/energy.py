@@ -21,22 +21,26 @@ _FRAMES = 400
 def energy_figure(discovery: "Discovery") -> Figure | None:
     """Relative energy error of both rollouts over time; of the worst of many systems.
 
-    None where both ended at once.
+    None where both ended at once, and where forces depend on velocities: no energy is kept there.
     """
-    if all(len(rollout.trajectory) < 2 for rollout in discovery.rollouts.values()):
+    dynamics = {"law": discovery.law.dynamics(), "network": discovery.model.canonical()}
+    hamiltonians = {n: d for n, d in dynamics.items() if isinstance(d, Hamiltonian)}
+    if not hamiltonians or all(
+        len(rollout.trajectory) < 2 for rollout in discovery.rollouts.values()
+    ):
         return None
     systems = discovery.dataset.test.num_systems
     of = f", the largest of {systems} systems" if systems > 1 else ""
     figure, axes = canvas(f"Energy error of the rollouts{of}")
     label = "time"
-    hamiltonians = {"law": discovery.law.hamiltonian, "network": discovery.model.hamiltonian}
-    for (name, hamiltonian), colour in zip(hamiltonians.items(), (LAW, NETWORK), strict=True):
+    colours = {"law": LAW, "network": NETWORK}
+    for name, hamiltonian in hamiltonians.items():
         path = thinned(discovery.rollouts[name].trajectory)
         if len(path) < 2:
             continue
         t, label = elapsed(path)
-        error = relative_energy_error(hamiltonian(), path).amax(1).numpy()
-        axes.plot(t[1:], np.where(error > 0, error, np.nan)[1:], color=colour, label=name)
+        error = relative_energy_error(hamiltonian, path).amax(1).numpy()
+        axes.plot(t[1:], np.where(error > 0, error, np.nan)[1:], color=colours[name], label=name)
     axes.set_yscale("log")
     axes.legend()
     label_axes(axes, label, f"|H(t) {MINUS} H(0)| over max(|H(0)|, kinetic energy)")

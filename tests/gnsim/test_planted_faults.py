@@ -12,7 +12,7 @@ import gnsim.models.pairwise
 from gnsim.dynamics import Dynamics
 from gnsim.integrators import Leapfrog
 from gnsim.integrators.symplectic import Composition
-from gnsim.models.coupled import CoupledPairs
+from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.pairwise import PairwiseHamiltonian
 from gnsim.state import State
 from gnsim.testing import Gravity, kepler
@@ -54,7 +54,7 @@ def every_pair_counts_once() -> bool:
 
 def unlike_bodies_pull_as_they_should() -> bool:
     """Hidden sources: the heavy body barely moves, the light one falls."""
-    model = CoupledPairs(PairwiseHamiltonian(Inverse()).pair, "source", 2).double()
+    model = CoupledPairs(PairwiseHamiltonian(Inverse()).pair, Structure("source"), 2).double()
     model.x = torch.tensor([5.0, 3.0], dtype=torch.float64)
     state = kepler(0.0)
     d = state.q[1] - state.q[0]

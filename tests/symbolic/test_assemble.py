@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gnsim.models.coupled import Structure
 from gnsim.state import Units
 from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.equality import equals
@@ -19,7 +20,7 @@ def fit_of(text: str, coupling: str, *x: float) -> Fit:
     form = form_of(parse(text, names_in(text)))
     parameters = torch.tensor([*form.constants.values(), *x], dtype=torch.float64)
     replicates = (torch.stack([1.01 * parameters, 0.99 * parameters]),)
-    return Fit(form, coupling, len(BODIES), parameters, replicates)
+    return Fit(form, Structure(coupling), len(BODIES), parameters, replicates)
 
 
 def test_a_spring_has_a_stiffness_and_a_rest_length() -> None:

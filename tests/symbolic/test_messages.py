@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gnsim.datasets.systems import hamiltonian, simulate
-from gnsim.models.coupled import CoupledPairs
+from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.pairwise import Attributes, PairPotential
 from gnsim.symbolic.messages import sample_messages
 from gnsim.windows import WindowSampler
@@ -59,7 +59,7 @@ def test_a_seed_repeats() -> None:
 def test_hidden_masses_go_to_the_factor() -> None:
     whole = simulate("spring", trajectories=1, bodies=4, frames=30)
     bare = replace(whole, attributes={}, p=whole.velocity)
-    model = CoupledPairs(hamiltonian("spring").pair, "source", 4).double()
+    model = CoupledPairs(hamiltonian("spring").pair, Structure("source"), 4).double()
     model.x = 3.0 * whole.mass / whole.mass.max()
     table = sample_messages(model, WindowSampler(bare, 1), 60, 0)
     assert table.names == ("r",)
@@ -74,6 +74,6 @@ def test_too_few_pairs_are_told_from_forces_that_are_missing() -> None:
 
 
 def test_a_model_without_forces_is_refused() -> None:
-    model = CoupledPairs(Nothing(), "none", 4).double()
+    model = CoupledPairs(Nothing(), Structure("none"), 4).double()
     with pytest.raises(ValueError, match="train the model"):
         sample_messages(model, sampler(), 50, 0)

@@ -8,6 +8,7 @@ import torch
 
 from gnsim.datasets.systems import simulate
 from gnsim.integrators import KahanLi6, Leapfrog
+from gnsim.models.coupled import Structure
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.parser import parse
@@ -30,7 +31,7 @@ def gravity() -> Trajectory:
 def fitted(text: str, coupling: str, path: Trajectory, **start: torch.Tensor) -> Fit:
     problem = Problem.of(path, 4, 40, KahanLi6(), 1)
     names = ("r", "mass_i", "mass_j")
-    return refit(form_of(parse(text, names)), coupling, problem, **start)
+    return refit(form_of(parse(text, names)), Structure(coupling), problem, **start)
 
 
 @pytest.mark.parametrize("text", ["3.1*r - 5.0", "1.0*r + 0.5"])
@@ -91,7 +92,7 @@ def scatter() -> torch.Tensor:
     off = []
     for seed in range(40):
         problem = Problem.of(noisy(seed), 4, 20, Leapfrog(), 2)
-        values, errors = refit(form, "none", problem).estimate(lambda p: p)
+        values, errors = refit(form, Structure("none"), problem).estimate(lambda p: p)
         off.append((values - truth).abs() / errors)
     return torch.stack(off)
 
@@ -111,10 +112,8 @@ def test_a_quarter_of_them_would_not() -> None:
 
 def test_less_noise_gives_smaller_errors_in_proportion() -> None:
     form = form_of(parse("2.0*r - 2.0", ("r",)))
-    loud, quiet = (
-        refit(form, "none", Problem.of(noisy(1, n), 4, 20, KahanLi6(), 1)).estimate(lambda p: p)[1]
-        for n in (1e-2, 1e-3)
-    )
+    problems = [Problem.of(noisy(1, n), 4, 20, KahanLi6(), 1) for n in (1e-2, 1e-3)]
+    loud, quiet = (refit(form, Structure("none"), p).estimate(lambda x: x)[1] for p in problems)
     assert (loud / quiet).tolist() == pytest.approx([10.0, 10.0], rel=0.2)
 
 

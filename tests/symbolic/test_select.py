@@ -10,6 +10,7 @@ import torch
 from gnsim.datasets.systems import simulate
 from gnsim.datasets.systems.truth import integrate
 from gnsim.integrators import KahanLi6
+from gnsim.models.coupled import Structure
 from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
 from gnsim.state import Trajectory
 from gnsim.symbolic.equality import equals
@@ -51,7 +52,7 @@ def chosen(
         error = noise * torch.randn(part.p.shape, generator=generator, dtype=torch.float64)
         problems.append(Problem.of(replace(part, p=part.p + error), 4, 18, KahanLi6(), 1))
     candidates = [Candidate(parse(text, ("r",)), 0, 0.0, "test") for text in texts]
-    return select(candidates, "none", *problems, ONE, deadline=deadline)
+    return select(candidates, Structure("none"), *problems, ONE, deadline=deadline)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])

@@ -11,6 +11,7 @@ from gnsim.datasets.systems import hamiltonian, simulate
 from gnsim.datasets.systems.truth import integrate
 from gnsim.dynamics import Dynamics
 from gnsim.integrators import RK4, KahanLi6
+from gnsim.models.coupled import Structure
 from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
 from gnsim.simulator import Simulator
 from gnsim.state import State, Trajectory
@@ -56,7 +57,7 @@ def verdict(
     network: Dynamics | None = None,
 ) -> Verdict:
     train, test = (Problem.of(part, 3, 80, KahanLi6(), 1) for part in parts(name))
-    fit = refit(form_of(parse(text, ("r",))), "none", train)
+    fit = refit(form_of(parse(text, ("r",))), Structure("none"), train)
     return verify(fit, network or Inertia(), constants, train, test)[0]
 
 
@@ -128,6 +129,6 @@ def test_a_missing_force_is_seen_on_files_of_any_size(
     half = frames // 2
     parts = path.frames(slice(half)), path.frames(slice(half, None))
     train, test = (Problem.of(part, 6, 40, KahanLi6(), 1) for part in parts)
-    fit = refit(form_of(parse("1.7*r - 1.5", ("r",))), "none", train)
+    fit = refit(form_of(parse("1.7*r - 1.5", ("r",))), Structure("none"), train)
     found, _ = verify(fit, Inertia(), KNOWN, train, test)
     assert not found.verified, found.reasons

@@ -6,7 +6,7 @@ import torch
 from gnsim.graph import displacement, distance
 from gnsim.integrators import Leapfrog
 from gnsim.metrics import energy_drift
-from gnsim.models.coupled import COUPLINGS, CoupledPairs
+from gnsim.models.coupled import COUPLINGS, CoupledPairs, Structure
 from gnsim.models.pairwise import Attributes, PairPotential, attributes_of_pairs
 from gnsim.simulator import Simulator
 from gnsim.state import State
@@ -79,7 +79,7 @@ def test_whose_number_enters() -> None:
     )
     expected = {"source": [3.0, -5.0], "response": [5.0, -3.0]}
     for name, (first, second) in expected.items():
-        model = CoupledPairs(Soft(), name, 2).double()
+        model = CoupledPairs(Soft(), Structure(name), 2).double()
         model.x = torch.tensor([5.0, 3.0], dtype=torch.float64)
         found = model.force(state)[:, 0].tolist()
         assert found == pytest.approx([first * pull, second * pull])
@@ -172,7 +172,7 @@ def test_shares_add_up(name: str) -> None:
     total = torch.zeros(6, dtype=torch.float64)
     total = total.index_add(0, source, share).index_add(0, target, share)
     assert (total >= 1 - ROUNDING).all()
-    alone = CoupledPairs(Soft(), name, 2).double()
+    alone = CoupledPairs(Soft(), Structure(name), 2).double()
     alone.x = alone.x + 0.4
     two = State(state.q[:2], state.p[:2], state.batch[:2])
     assert alone.messages(two).share.tolist() == pytest.approx([1.0])

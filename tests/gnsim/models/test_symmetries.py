@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gnsim.dynamics import Dynamics
-from gnsim.models.coupled import CoupledPairs
+from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.pairwise import PairwiseHamiltonian
 from gnsim.models.radial import RadialNetwork
 from gnsim.state import State
@@ -24,7 +24,7 @@ def network(*attributes: str) -> RadialNetwork:
 
 
 def coupled(name: str, order: torch.Tensor, *attributes: str) -> CoupledPairs:
-    model = CoupledPairs(network(*attributes), name, BODIES).double()
+    model = CoupledPairs(network(*attributes), Structure(name), BODIES).double()
     model.x = COUPLINGS[order] if model.x.numel() == BODIES else COUPLINGS[2:3]
     return model
 
@@ -125,7 +125,7 @@ class Pinned(CoupledPairs):
 
 
 def test_a_model_with_a_special_place_is_seen() -> None:
-    model, state = Pinned(network("charge", "mass"), "none", BODIES).double(), bodies()
+    model, state = Pinned(network("charge", "mass"), Structure("none"), BODIES).double(), bodies()
     expected = acceleration(model, state)
     assert not near(acceleration(model, state.moved(state.q + 1.5, state.p)), expected)
     assert not near(acceleration(model, state.moved(state.q, state.p + 1.0)), expected)

@@ -9,10 +9,12 @@ import torch
 
 from gnsim.datasets import load
 from gnsim.errors import InputError, NonFiniteError
+from gnsim.models.coupled import Structure
 from gnsim.training.config import TrainingConfig
-from gnsim.training.fit import Fitted, choose_coupling, fit
+from gnsim.training.fit import Fitted, fit
 from gnsim.training.record import Standing
 from gnsim.training.step import Training
+from gnsim.training.structure import choose_structure
 
 SMALL = {
     "hidden": 8,
@@ -21,6 +23,7 @@ SMALL = {
     "validate_every": 10,
     "pairs_per_batch": 60,
     "coupling": "none",
+    "terms": "none",
 }
 #: one part in a thousand of the error, between the precisions
 SINGLE = 1e-3
@@ -72,9 +75,10 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(spring, whole):
 def test_pilots_are_deterministic_and_only_run_where_masses_are_hidden(spring):
     hidden = load("spring", trajectories=6, frames=40, equal_masses=True)
     config = small(coupling="auto", pilot_steps=4)
-    assert choose_coupling(spring.train, spring.valid, config, 0, silent) == ("none", {})
+    given = choose_structure(spring.train, spring.valid, config, 0, silent)
+    assert given == (Structure("none"), {})
     train, valid = (without_mass(part) for part in (hidden.train, hidden.valid))
-    tries = [choose_coupling(train, valid, config, 0, silent) for _ in range(2)]
+    tries = [choose_structure(train, valid, config, 0, silent) for _ in range(2)]
     assert tries[0] == tries[1]
     assert set(tries[0][1]) == {"none", "response", "source"}
 
@@ -86,7 +90,7 @@ def without_mass(trajectory):
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_cause_and_writes_nothing(spring, tmp_path):
-    run = Training(spring.train, spring.valid, small(), "none", 0)
+    run = Training(spring.train, spring.valid, small(), Structure("none"), 0)
     with torch.no_grad():
         run.network.linear.weight.fill_(float("nan"))
     with pytest.raises(NonFiniteError, match=r"training step 0: the loss is nan.*learning_rate"):
@@ -140,7 +144,7 @@ def test_patience_ends_a_run_that_gets_no_better(spring):
 
 def test_the_best_weights_travel_in_every_checkpoint(spring):
     """A kill between validation and the best checkpoint loses nothing: there is one file."""
-    run = Training(spring.train, spring.valid, small(), "none", 0)
+    run = Training(spring.train, spring.valid, small(), Structure("none"), 0)
     best = Standing.initial(run).after(0.5, run)
     run.advance(10)
     worse = best.after(0.7, run)

@@ -9,7 +9,7 @@ import torch
 import gnsim.training.loss as loss_module
 from gnsim.datasets.systems import simulate
 from gnsim.integrators import KahanLi6, Leapfrog
-from gnsim.models.coupled import CoupledPairs
+from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.pairwise import Attributes, PairPotential
 from gnsim.models.radial import RadialNetwork
 from gnsim.state import Trajectory
@@ -54,7 +54,7 @@ def setting(case: tuple) -> tuple[Windows, torch.Tensor, CoupledPairs]:
     name, settings, pair, coupling = case
     bare, mass = _motion(name, tuple(settings.items()))
     truth = mass if coupling == "source" else 2.0 / mass  # the stiffness of a spring is 2
-    model = CoupledPairs(pair(), coupling, 3).double()
+    model = CoupledPairs(pair(), Structure(coupling), 3).double()
     model.x = truth.clone()
     return WindowSampler(bare, 4).spread(20), truth, model
 
@@ -110,7 +110,7 @@ def test_estimated_velocities_take_no_part() -> None:
 
 def network() -> CoupledPairs:
     pair = RadialNetwork((), 4, torch.Generator().manual_seed(1)).double()
-    model = CoupledPairs(pair, "source", 3).double()
+    model = CoupledPairs(pair, Structure("source"), 3).double()
     model.x = torch.ones(3, dtype=torch.float64)
     return model
 
@@ -151,9 +151,9 @@ def test_gradient_agrees_with_finite_differences(monkeypatch: pytest.MonkeyPatch
 def test_a_gradient_without_the_projection_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken on purpose: couplings far from solved, and no correction of them in the loss."""
     windows, _, _ = setting(GRAVITY)
-    solved = loss_module._least_squares
+    solved = loss_module.least_squares
     monkeypatch.setattr(
-        loss_module, "_least_squares", lambda *parts: solved(*(p.detach() for p in parts))
+        loss_module, "least_squares", lambda *parts: solved(*(p.detach() for p in parts))
     )
     assert slope_defect(windows, monkeypatch, rounds=0) > 1e-2
 
@@ -187,5 +187,5 @@ def test_an_outlier_hardly_moves_the_couplings() -> None:
 
 
 def test_least_squares_alone_would_follow_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss_module, "_cauchy_weight", torch.ones_like)
+    monkeypatch.setattr(loss_module, "cauchy_weight", torch.ones_like)
     assert not shift_by_outlier() < 1.0

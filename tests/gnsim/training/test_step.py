@@ -8,6 +8,7 @@ import torch
 import gnsim.training.step
 from gnsim.datasets.systems import simulate
 from gnsim.errors import InputError
+from gnsim.models.coupled import Structure
 from gnsim.state import Trajectory
 from gnsim.training.config import TrainingConfig
 from gnsim.training.step import Training
@@ -21,7 +22,7 @@ def springs(bodies: int = 3, frames: int = 20) -> Trajectory:
 
 
 def training(path: Trajectory) -> Training:
-    return Training(path, path, CONFIG, "none", 0)
+    return Training(path, path, CONFIG, Structure("none"), 0)
 
 
 def test_late_times_have_the_intervals_of_early_ones() -> None:
