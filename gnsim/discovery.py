@@ -354,11 +354,11 @@ def settle(
         train.dim,
         train.units,
         parts.hidden,
-        parts.terms,
         complexity=chosen.complexity,
         loss=errors["law"],
         verdict=verdict,
         metadata={**parts.metadata, "coupling": fit.coupling, "data": dataset.name, **_box(train)},
+        terms=parts.terms,
     )
     tell("fitting constants", 2, 2, "")
     return law, errors

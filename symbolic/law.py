@@ -73,11 +73,11 @@ class Law:
     dim: int
     units: Units = field(default_factory=Units)
     hidden: Mapping[str, Hidden] = field(default_factory=dict)
-    terms: "tuple[Term, ...]" = ()
     complexity: int | None = None
     loss: float | None = None
     verdict: Verdict | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    terms: "tuple[Term, ...]" = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "force", read(self.force))
