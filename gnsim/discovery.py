@@ -261,7 +261,9 @@ def search(
     settings = config.symbolic
     sampler = WindowSampler(dataset.train, 1)
     table = sample_messages(model, sampler, settings.samples, seed)
-    jobs = [(name, run) for run in range(settings.runs) for name in engines(settings.engine)]
+    broken = find_break(table)
+    tables = [table] * settings.runs + ([*sides(table, broken)] if broken else [])
+    jobs = [(name, run) for run in range(len(tables)) for name in engines(settings.engine)]
     limit = settings.time_limit
     if deadline is not None:
         limit = max(5.0, min(limit, 0.5 * (deadline - time.monotonic())))
@@ -275,10 +277,10 @@ def search(
             name, run = job
             try:
                 offered = engine(name).search(
-                    table.X,
-                    table.y,
+                    tables[run].X,
+                    tables[run].y,
                     table.names,
-                    seed=seed * settings.runs + run,
+                    seed=seed * len(tables) + run,
                     time_limit=limit,
                     out_dir=base / f"{name}-{run}",
                 )

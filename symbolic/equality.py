@@ -13,7 +13,14 @@ import numpy as np
 import sympy
 from scipy.optimize import least_squares
 
-from gnsim.symbolic.expressions import compiled, inlined, is_variable, names_of, read
+from gnsim.symbolic.expressions import (
+    compiled,
+    inlined,
+    is_variable,
+    names_of,
+    pieces_of,
+    read,
+)
 from gnsim.symbolic.parser import symbol
 
 #: largest residual, relative to the sizes of both sides, that rounding may leave
@@ -55,11 +62,14 @@ def equals(
     constant, taken as positive unless `values_a`, `values_b` give it a negative value. Coefficients
     and added numbers are free as well (a sign alone is not), and so is the factor of the whole.
     Beside named constants an integer may also be part of the form, as the 2 in ``exp(-2*a*r)``:
-    both readings are tried. Numeric exponents are literal (integers within 1e-9).
+    both readings are tried. Numeric exponents are literal (integers within 1e-9). Laws with breaks
+    are equal where they have as many and their pieces are equal; where the breaks are is free.
     """
     left, right = _rounded(read(a)), _rounded(read(b))
     if left == right:
         return True
+    if left.has(sympy.Piecewise) or right.has(sympy.Piecewise):
+        return _piece_by_piece(left, right, values_a, values_b)
     if _variables(left) != _variables(right):
         return False
     return any(
@@ -67,6 +77,20 @@ def equals(
         for first in _readings(left, values_a or {})
         for second in _readings(right, values_b or {})
     )
+
+
+def _piece_by_piece(
+    left: sympy.Expr,
+    right: sympy.Expr,
+    values_a: Mapping[str, float] | None,
+    values_b: Mapping[str, float] | None,
+) -> bool:
+    pairs = (pieces_of(left), pieces_of(right))
+    if len(pairs[0]) != len(pairs[1]) or any(
+        p.has(sympy.Piecewise) for part in pairs for p in part
+    ):
+        return False
+    return all(equals(one, other, values_a, values_b) for one, other in zip(*pairs, strict=True))
 
 
 def _variables(expr: sympy.Expr) -> tuple[str, ...]:

@@ -14,7 +14,16 @@ from gnsim.symbolic.parser import names_in, parse, symbol
 
 _ATTRIBUTE = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]*)_(?P<end>[ij])\Z")
 
+#: what a Piecewise is compiled to: its value before and after a threshold, by r minus that
+_CHOICE = sympy.Function("choice")
+
+
+def _choice(beyond: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    return np.where(np.asarray(beyond) < 0, before, after)
+
+
 _NUMPY: Mapping[str, Callable] = {
+    "choice": _choice,
     "Abs": np.abs,
     "asinh": np.arcsinh,
     **{
@@ -50,6 +59,9 @@ def is_variable(name: str) -> bool:
 class _ExactPrinter(StrPrinter):
     def _print_Float(self, expr: sympy.Float) -> str:  # noqa: N802 (sympy's name)
         return repr(float(expr))
+
+    def _print_StrictGreaterThan(self, expr: sympy.StrictGreaterThan) -> str:  # noqa: N802
+        return f"{self._print(expr.lts)} < {self._print(expr.gts)}"
 
 
 def text_of(expr: sympy.Expr) -> str:
@@ -92,7 +104,8 @@ def compiled(
 ) -> Callable[..., Any]:
     """A function of arrays, one for each of `names` in order.
 
-    `functions` gives exp, log, ... of the array library. Symbols are renamed before sympy pastes
+    `functions` gives exp, log, ... of the array library, and ``choice(r - b, before, after)`` for
+    a Piecewise. Symbols are renamed before sympy pastes
     them into source, so that a name can't be code. Integer powers stay integer.
     """
     safe = [sympy.Symbol(f"x{k}", real=True) for k in range(len(names))]
@@ -100,7 +113,29 @@ def compiled(
     missing = names_of(renamed.xreplace({s: sympy.Integer(1) for s in safe}))
     if missing:
         raise ValueError(f"expression {expr}: no value for {', '.join(missing)}; give one for each")
-    return sympy.lambdify(safe, renamed, modules=[dict(functions)])
+    return sympy.lambdify(safe, _as_choices(renamed), modules=[dict(functions)])
+
+
+def _as_choices(expr: sympy.Expr) -> sympy.Expr:
+    """Without Piecewise, which sympy would compile to Python's ``if``, for numbers only."""
+
+    def chosen(e: sympy.Expr) -> sympy.Expr:
+        value = e.args[-1].expr
+        for piece in reversed(e.args[:-1]):
+            value = _CHOICE(piece.cond.lts - piece.cond.gts, piece.expr, value)
+        return value
+
+    return expr.replace(lambda e: isinstance(e, sympy.Piecewise), chosen)
+
+
+def pieces_of(expr: sympy.Expr) -> list[sympy.Expr]:
+    """The expressions between the breaks of a law; itself where it has none."""
+    return [p.expr for p in expr.args] if isinstance(expr, sympy.Piecewise) else [expr]
+
+
+def breaks_of(expr: sympy.Expr) -> list[sympy.Expr]:
+    """The distances at which a law breaks; sympy writes ``r < b`` as ``b > r`` where it likes."""
+    return [p.cond.gts for p in expr.args[:-1]] if isinstance(expr, sympy.Piecewise) else []
 
 
 def evaluated(expr: sympy.Expr, columns: Mapping[str, np.ndarray]) -> np.ndarray:

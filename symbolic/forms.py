@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.models.pairwise import Attributes, PairPotential
-from gnsim.symbolic.expressions import complexity, names_of
+from gnsim.symbolic.expressions import breaks_of, complexity, names_of, pieces_of
 from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.potential import Compiled
 from gnsim.symbolic.simplify import parametrise
@@ -32,6 +32,11 @@ class Form:
         numbers = {symbol(name): sympy.Float(value) for name, value in self.constants.items()}
         return sympy.Float(self.strength) * self.shape.xreplace(numbers)
 
+    @property
+    def breaks(self) -> bool:
+        """Whether the force breaks at some distance."""
+        return self.shape.has(sympy.Piecewise)
+
     def at(self, constants: Mapping[str, float]) -> "Form":
         """The same shape at other values of its constants."""
         return replace(self, constants=dict(constants))
@@ -46,8 +51,11 @@ def form_of(expression: sympy.Expr) -> Form:
     """Takes the strength, the coefficient of the term that depends on r most visibly, out.
 
     A constant that would be added with a negative value is subtracted with a positive one, so that
-    a rest length reads as a length. A product is expanded where that saves a constant.
+    a rest length reads as a length. A product is expanded where that saves a constant. Of a law with
+    breaks, the thresholds are constants too.
     """
+    if isinstance(expression, sympy.Piecewise):
+        return _broken_form(expression)
     written = [parametrise(_monic(e)) for e in (expression, sympy.expand(expression))]
     parametrised, values = min(written, key=lambda form: len(form[1]))
     terms = sympy.Add.make_args(parametrised)
@@ -74,6 +82,34 @@ def form_of(expression: sympy.Expr) -> Form:
         constants.setdefault(name, value)
     kept = set(names_of(shape))
     return Form(shape, {n: v for n, v in constants.items() if n in kept}, strength)
+
+
+def _broken_form(expression: sympy.Expr) -> Form:
+    """The forms of the pieces, in units of the strength of the last one that is not zero."""
+    forms = [form_of(piece) if piece != 0 else None for piece in pieces_of(expression)]
+    strength = next(form.strength for form in reversed(forms) if form is not None)
+    leading = next(k for k in reversed(range(len(forms))) if forms[k] is not None)
+    constants: dict[str, float] = {}
+    shapes = []
+    for k, form in enumerate(forms):
+        if form is None:
+            shapes.append(sympy.S.Zero)
+            continue
+        renamed = {name: f"c{len(constants) + n}" for n, name in enumerate(form.constants)}
+        shape = form.shape.xreplace({symbol(a): symbol(b) for a, b in renamed.items()})
+        constants |= {renamed[name]: value for name, value in form.constants.items()}
+        if k != leading:
+            factor = f"c{len(constants)}"
+            constants[factor] = form.strength / strength
+            shape = symbol(factor) * shape
+        shapes.append(shape)
+    conditions = []
+    for k, threshold in enumerate(breaks_of(expression)):
+        name = f"break{k}"
+        constants[name] = float(threshold)
+        conditions.append(symbol("r") < symbol(name))
+    shape = sympy.Piecewise(*zip(shapes, [*conditions, True], strict=True))
+    return Form(shape, constants, strength)
 
 
 def _monic(expression: sympy.Expr) -> sympy.Expr:
@@ -140,11 +176,14 @@ def _is_factor(term: sympy.Expr, s: sympy.Symbol) -> bool:
 
 
 class FormPotential(PairPotential):
-    """A form's shape as a pair potential whose constants are tensors, to be fitted."""
+    """A form's shape as a pair potential whose constants are tensors, to be fitted.
 
-    def __init__(self, form: Form) -> None:
+    Its breaks are spread over the length `blur`, so that motion depends smoothly on where they are.
+    """
+
+    def __init__(self, form: Form, blur: float = 0.0) -> None:
         super().__init__()
-        self.compiled = Compiled(form.shape)
+        self.compiled = Compiled(form.shape, blur)
         self.constants: dict[str, Tensor] = {
             name: torch.tensor(value, dtype=torch.float64) for name, value in form.constants.items()
         }

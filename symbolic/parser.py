@@ -65,7 +65,10 @@ FUNCTIONS: Mapping[str, tuple[Callable, Callable[[float], float]]] = {
     "cube": (_cube, lambda x: x**3),
 }
 
-_CLASSES = tuple({f for f, _ in FUNCTIONS.values() if isinstance(f, type)})
+#: a law with breaks: pairs of an expression and a condition ``r < b``, the last one True
+PIECEWISE = "Piecewise"
+
+_CLASSES = (sympy.Piecewise, *{f for f, _ in FUNCTIONS.values() if isinstance(f, type)})
 
 _OPERATORS: Mapping[type, Callable] = {
     ast.Add: lambda a, b: a + b,
@@ -79,14 +82,14 @@ _OPERATORS: Mapping[type, Callable] = {
 def parse(text: str, variables: Iterable[str]) -> sympy.Expr:
     """The expression that `text` writes in the names `variables` (see `symbol` for assumptions).
 
-    Allowed: these names, finite numbers, ``+ - * / **`` (``^`` is read as ``**``), parentheses and
-    the functions of `FUNCTIONS`. Raises `ParseError`, a ValueError, for anything else, for more
+    Allowed: these names, finite numbers, ``+ - * / **`` (``^`` is read as ``**``), parentheses, the
+    functions of `FUNCTIONS`, and ``Piecewise((a, r < b), ..., (c, True))``. Raises `ParseError`, a ValueError, for anything else, for more
     than `MAX_LENGTH` characters, `MAX_DEPTH` levels or `MAX_NODES` nodes, for numeric exponents
     beyond `MAX_EXPONENT` and for numbers beyond `MAX_NUMBER`.
     """
     table = {name: symbol(name) for name in variables}
     for name in table:
-        if not IDENTIFIER.match(name) or name in FUNCTIONS:
+        if not IDENTIFIER.match(name) or name in (*FUNCTIONS, PIECEWISE):
             raise ParseError(
                 f"variable name {name!r}: letters, digits and _ only, no function's name"
             )
@@ -97,7 +100,8 @@ def names_in(text: str) -> tuple[str, ...]:
     """The names of variables and constants that `text` uses, sorted; raises `ParseError`."""
     tree = _tree(text)
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return tuple(sorted(name for name in names - set(FUNCTIONS) if IDENTIFIER.match(name)))
+    known = {*FUNCTIONS, PIECEWISE}
+    return tuple(sorted(name for name in names - known if IDENTIFIER.match(name)))
 
 
 def _tree(text: str) -> ast.expr:
@@ -175,6 +179,8 @@ class _Builder:
 
     def call(self, node: ast.Call, depth: int) -> sympy.Expr:
         name = node.func.id if isinstance(node.func, ast.Name) else None
+        if name == PIECEWISE:
+            return self.piecewise(node, depth)
         if name is None or name not in FUNCTIONS:
             raise self.error(node, "unknown function", f"use one of {', '.join(FUNCTIONS)}")
         if len(node.args) != 1 or node.keywords:
@@ -184,6 +190,26 @@ class _Builder:
         if argument.is_Number:
             return self.folded(node, self.evaluated(node, numeric, float(argument)))
         return self.checked(node, symbolic(argument))
+
+    def piecewise(self, node: ast.Call, depth: int) -> sympy.Expr:
+        pairs = [part.elts for part in node.args if isinstance(part, ast.Tuple)]
+        whole = all(len(pair) == 2 for pair in pairs) and len(pairs) == len(node.args) > 1
+        if not whole or node.keywords or not _is_true(pairs[-1][1]):
+            raise self.error(
+                node, "is no complete Piecewise", "write Piecewise((a, r < b), (c, True))"
+            )
+        built = [(self.build(e, depth), self.condition(c, depth)) for e, c in pairs[:-1]]
+        return sympy.Piecewise(*built, (self.build(pairs[-1][0], depth), True))
+
+    def condition(self, node: ast.expr, depth: int) -> sympy.Basic:
+        """``r < b``, b a number or a constant."""
+        sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        if len(sides) != 2 or not isinstance(node.ops[0], ast.Lt):
+            raise self.error(node, "is no condition of a Piecewise", "write r < b")
+        left, right = (self.build(side, depth) for side in sides)
+        if left != symbol("r") or not right.is_Atom or right == left:
+            raise self.error(node, "is no condition of a Piecewise", "write r < b")
+        return left < right
 
     def binary(self, node: ast.BinOp, depth: int) -> sympy.Expr:
         operate = _OPERATORS.get(type(node.op))
@@ -244,6 +270,10 @@ class _Builder:
         ast.BinOp: binary,
         ast.Call: call,
     }
+
+
+def _is_true(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
 
 
 def _sound(expr: sympy.Expr) -> bool:

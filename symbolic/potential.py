@@ -1,6 +1,7 @@
 """A law's expression as a pair potential that runs in torch: the law as a Hamiltonian."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,15 @@ from torch import Tensor
 from gnsim.models.pairwise import Attributes, Driven, PairPotential, PairwiseHamiltonian
 from gnsim.models.terms import Field
 from gnsim.state import State
-from gnsim.symbolic.expressions import attribute_of, bounded, compiled, inlined, names_of
+from gnsim.symbolic.expressions import (
+    attribute_of,
+    bounded,
+    breaks_of,
+    compiled,
+    inlined,
+    names_of,
+    pieces_of,
+)
 from gnsim.symbolic.parser import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -20,8 +29,19 @@ if TYPE_CHECKING:
 
 _SECONDS = 3.0
 _NAMES = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asinh", "sign")
+
+
+def _choice(beyond: Tensor, before: Tensor | float, after: Tensor | float) -> Tensor:
+    return torch.where(beyond < 0, before, after)
+
+
+def _blurred(blur: float, beyond: Tensor, before: Tensor | float, after: Tensor | float) -> Tensor:
+    return before + torch.sigmoid(beyond / blur) * (after - before)
+
+
 _TORCH: Mapping[str, Callable] = {
     "Abs": torch.abs,
+    "choice": _choice,
     **{f: getattr(torch, f) for f in _NAMES},
 }
 _CLASSES = tuple(f for f, _ in FUNCTIONS.values() if isinstance(f, type))
@@ -52,11 +72,15 @@ class ClosedFormPotential(PairPotential):
 
 
 class Compiled:
-    """An expression in torch, of r, attributes of source (j) and target (i), and constants."""
+    """An expression in torch, of r, attributes of source (j) and target (i), and constants.
 
-    def __init__(self, expr: sympy.Expr) -> None:
+    Breaks are sharp, or logistic steps of the width `blur`.
+    """
+
+    def __init__(self, expr: sympy.Expr, blur: float = 0.0) -> None:
         self.names = names_of(expr)
-        self.function = compiled(expr, self.names, _TORCH)
+        functions = {**_TORCH, "choice": partial(_blurred, blur)} if blur else _TORCH
+        self.function = compiled(expr, self.names, functions)
 
     def __call__(
         self,
@@ -147,7 +171,8 @@ def potential(force: sympy.Expr, values: Mapping[str, float]) -> sympy.Expr | No
     r = next((signed[s] for s in signed if s.name == "r"), None)
     if r is None:
         return force * sympy.Symbol("r", positive=True)
-    found = bounded(_SECONDS, _integral, force.xreplace(signed), r)
+    broken = isinstance(force, sympy.Piecewise)
+    found = bounded(_SECONDS, _joined if broken else _integral, force.xreplace(signed), r)
     return found.xreplace(back) if found is not None else None
 
 
@@ -157,6 +182,18 @@ def _signed(s: sympy.Symbol, value: float | None) -> sympy.Dummy:
     if value is not None and value < 0:
         return sympy.Dummy(s.name, negative=True)
     return sympy.Dummy(s.name, real=True)
+
+
+def _joined(force: sympy.Expr, r: sympy.Symbol) -> sympy.Expr | None:
+    """The integrals of the pieces, each continued from the one that begins where it ends."""
+    integrals = [_integral(piece, r) for piece in pieces_of(force)]
+    if None in integrals:
+        return None
+    found = [(integrals.pop(), True)]
+    for inner, end in reversed(list(zip(integrals, breaks_of(force), strict=True))):
+        offset = found[0][0].subs(r, end) - inner.subs(r, end)
+        found.insert(0, (inner + offset, r < end))
+    return sympy.Piecewise(*found)
 
 
 def _integral(force: sympy.Expr, r: sympy.Symbol) -> sympy.Expr | None:

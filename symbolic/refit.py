@@ -5,14 +5,16 @@ relative to each body's acceleration, as in training.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
+from gnsim.graph import displacement, distance
 from gnsim.integrators.base import Integrator
+from gnsim.integrators.symplectic import Leapfrog
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.terms import Term
 from gnsim.state import Trajectory
@@ -36,6 +38,8 @@ _STEEP = 10.0
 #: errors above this many times the median, and above this share of the acceleration, are outliers
 _OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
 _TIME_BLOCKS = 25
+#: steps of a leapfrog for one of a smooth force; widths of a break by what a pair travels a frame
+_BREAK_SUBSTEPS, _BLURS = 16, (0.5, 0.1)
 #: fewer independent systems than this say too little about their scatter
 _ENOUGH_SYSTEMS = 8
 
@@ -56,6 +60,18 @@ class Problem:
         """`count` windows of so many steps, spread over the trajectory."""
         sampler = WindowSampler(trajectory.to(torch.float64), steps)
         return cls(sampler.spread(count), sampler.bodies, integrator, substeps)
+
+    def for_breaks(self) -> "Problem":
+        """With many small steps of low order: what a jump of the force asks for."""
+        return replace(self, integrator=Leapfrog(), substeps=_BREAK_SUBSTEPS * self.substeps)
+
+    def travelled(self) -> float:
+        """The distance by which a pair usually comes closer or goes apart from frame to frame."""
+        path = self.windows.path
+        r = [
+            distance(displacement(state.q, state.pairs, state.box)) for state in (path[0], path[1])
+        ]
+        return float((r[1] - r[0]).abs().median())
 
     def chunks(self) -> Iterator[Windows]:
         """The windows in parts that fit in memory."""
@@ -97,6 +113,10 @@ class Fit:
     def num_couplings(self) -> int:
         return len(self.x) - sum(len(term.symbols) for term in self.structure.terms)
 
+    def suited(self, problem: Problem) -> Problem:
+        """`problem` as this form is integrated in it."""
+        return problem.for_breaks() if self.form.breaks else problem
+
     def dynamics(self) -> CoupledPairs:
         """The fitted form as a dynamics in positions and velocities."""
         model = _model(self.form, self.structure, self.bodies)
@@ -129,7 +149,8 @@ def refit(form: Form, structure: Structure, problem: Problem, start: Tensor | No
 
     Levenberg-Marquardt with Cauchy weights. Motion is nearly linear in the parameters, so a
     Jacobian is kept for as long as its steps do. `start` holds the numbers x to start from; without
-    it, all couplings are the form's strength and all coefficients zero.
+    it, all couplings are the form's strength and all coefficients zero. A break is found as a
+    steep step first and a steeper one then.
 
     Raises:
         RefitError: the errors are not finite at the start.
@@ -137,6 +158,18 @@ def refit(form: Form, structure: Structure, problem: Problem, start: Tensor | No
     model = _model(form, structure, problem.bodies)
     x = _start(model, form.strength) if start is None else start.to(torch.float64)
     theta = torch.cat([torch.tensor([*form.constants.values()], dtype=torch.float64), x])
+    if not form.breaks:
+        return _minimised(form, model, theta, problem)
+    problem = problem.for_breaks()
+    for share in _BLURS:
+        blurred = _model(form, structure, problem.bodies, share * problem.travelled())
+        fit = _minimised(form, blurred, theta, problem)
+        theta = fit.parameters
+    return fit
+
+
+def _minimised(form: Form, model: CoupledPairs, theta: Tensor, problem: Problem) -> Fit:
+    """Levenberg-Marquardt from `theta`."""
     count = len(form.constants)
     errors = _errors(model, theta, problem)
     here = _Normal(errors, _jacobian(model, theta, problem, errors), count)
@@ -163,7 +196,7 @@ def refit(form: Form, structure: Structure, problem: Problem, start: Tensor | No
         here = _Normal(here.errors, _jacobian(model, theta, problem, here.errors), count)
         fresh = True
     groupings = _groupings(problem)
-    return Fit(form, structure, problem.bodies, theta, here.left_out(theta, groupings))
+    return Fit(form, model.structure, problem.bodies, theta, here.left_out(theta, groupings))
 
 
 def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:
@@ -318,8 +351,8 @@ def final_error(
     return errors[:, -1].movedim(0, 1)
 
 
-def _model(form: Form, structure: Structure, bodies: int) -> CoupledPairs:
-    return CoupledPairs(FormPotential(form), structure, bodies).to(torch.float64)
+def _model(form: Form, structure: Structure, bodies: int, blur: float = 0.0) -> CoupledPairs:
+    return CoupledPairs(FormPotential(form, blur), structure, bodies).to(torch.float64)
 
 
 def _assign(model: CoupledPairs, parameters: Tensor) -> None:

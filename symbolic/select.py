@@ -90,7 +90,8 @@ def select(
     if not scored:
         raise RefitError(failures[0] if failures else "no candidate equation to refit")
     scored.sort(key=lambda s: (s.complexity, s.error))
-    floor = step_error(min(scored, key=lambda s: s.error).fit.dynamics(), held_out)
+    best = min(scored, key=lambda s: s.error).fit
+    floor = step_error(best.dynamics(), best.suited(held_out))
     chosen, reasons = scored[0], []
     for rival in scored[1:]:
         gain, error = _advantage(chosen, rival, floor, held_out.bodies)
@@ -149,7 +150,7 @@ def _score(
 
 
 def _scored(fit: Fit, loss: float, engine: str, held_out: Problem) -> Scored:
-    sizes = error_sizes(fit.dynamics(), held_out)
+    sizes = error_sizes(fit.dynamics(), fit.suited(held_out))
     size = fit.form.complexity + sum(map(_size, fit.structure.terms))
     return Scored(fit, size, mean_error(sizes), loss, engine, sizes)
 
@@ -219,6 +220,8 @@ def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:
     does not see it; trajectories with close encounters do.
     """
     yield expression
+    if isinstance(expression, sympy.Piecewise):
+        return
     rounded = rounded_exponents(expression)
     if rounded is not None:
         yield rounded

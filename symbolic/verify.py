@@ -56,6 +56,7 @@ def verify(
     leaves is nothing that a law could explain (`leftover`).
     """
     law = fit.dynamics()
+    train, test = fit.suited(train), fit.suited(test)
     floor, train_floor = _floor(fit, test), _floor(fit, train)
     sizes = {
         "law": (error_sizes(law, test), floor),

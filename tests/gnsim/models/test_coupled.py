@@ -34,14 +34,14 @@ class SwappedBasis(CoupledPairs):
     """Broken on purpose: the columns of the basis belong to the other body."""
 
     def basis(self, state: State) -> torch.Tensor:
-        other = Swapped(self.pair, self.coupling.name, self.bodies)
+        other = Swapped(self.pair, self.structure, self.bodies)
         return other.double().basis(state)
 
 
 def model_of(
     name: str, kind: type[CoupledPairs] = CoupledPairs, x: torch.Tensor = X
 ) -> CoupledPairs:
-    model = kind(Soft(), name, 3).double()
+    model = kind(Soft(), Structure(name), 3).double()
     model.x = x if model.x.numel() == 3 else x[2:]
     return model
 

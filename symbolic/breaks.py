@@ -1,0 +1,136 @@
+"""Laws with a break: where messages jump or bend, and candidates joined from the two sides.
+
+Engines of symbolic regression have no conditionals, and a network blurs a jump. So the break is
+looked for in the messages on purpose, each side is searched by itself, and the place of the break
+becomes a constant that the refit finds on the trajectories.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sympy
+from numpy.polynomial import chebyshev
+
+from gnsim.symbolic.expressions import as_columns, complexity
+from gnsim.symbolic.front import Candidate
+from gnsim.symbolic.messages import MessageTable
+from gnsim.symbolic.parser import symbol
+from gnsim.symbolic.simplify import relative_loss
+
+#: degree of the polynomial on each side, and of the one across, with as many coefficients
+_SIDE, _ACROSS = 4, 9
+_PLACES = 60
+#: half the width in log r of what a network blurs
+_BLUR = 0.06
+#: how many times larger the squared misfit of one curve is than that of two where there is a break
+_BREAK = 10.0
+_LEAST_SAMPLES = 60
+#: a side whose force is below this share of the other's may be none at all
+_NOTHING = 0.05
+
+
+@dataclass(frozen=True)
+class Break:
+    """The distance at which messages break, with the ends of the band where they are blurred."""
+
+    distance: float
+    low: float
+    high: float
+
+
+def find_break(table: MessageTable) -> Break | None:
+    """The place where two smooth curves fit the messages far better than one; None without.
+
+    Curves are polynomials in log r through the inverse hyperbolic sine of the force, per product of
+    an attribute of both bodies where that makes one curve of it.
+    """
+    order = np.argsort(table.X[:, 0])
+    u = np.log(table.X[order, 0])
+    z = min((_bent(table.y / c)[order] for c in _strengths(table)), key=lambda z: _misfit(u, z))
+    places = np.quantile(u, np.linspace(0.03, 0.97, _PLACES))
+    gains = [_gain(u, z, place) for place in places]
+    best = int(np.argmax(gains))
+    if gains[best] < _BREAK:
+        return None
+    place = _sharpened(u, z, places[best])
+    return Break(*np.exp([place, place - _BLUR, place + _BLUR]).tolist())
+
+
+def sides(table: MessageTable, broken: Break) -> tuple[MessageTable, MessageTable]:
+    """The messages before and after a break, without those that it blurs."""
+    r = table.X[:, 0]
+    before, after = (
+        replace(table, X=table.X[kept], y=table.y[kept])
+        for kept in (r < broken.low, r > broken.high)
+    )
+    return before, after
+
+
+def joined(
+    before: Sequence[Candidate], after: Sequence[Candidate], broken: Break, table: MessageTable
+) -> list[Candidate]:
+    """Each form before the break with each after it, no force at all where it is next to none."""
+    columns = as_columns(table.names, table.X)
+    parts = [[c.equation for c in side] for side in (before, after)]
+    size = [np.median(np.abs(side.y)) for side in sides(table, broken)]
+    for part, own, other in zip(parts, size, reversed(size), strict=True):
+        if own < _NOTHING * other:
+            part.insert(0, sympy.S.Zero)
+    inside = symbol("r") < sympy.Float(broken.distance)
+    laws = [sympy.Piecewise((a, inside), (b, True)) for a in parts[0] for b in parts[1]]
+    return [
+        Candidate(law, complexity(law), relative_loss(law, columns, table.y), "joined")
+        for law in laws
+        if isinstance(law, sympy.Piecewise)
+    ]
+
+
+def _strengths(table: MessageTable) -> list[np.ndarray]:
+    """One, and the product of each attribute of the two bodies."""
+    columns = as_columns(table.names, table.X)
+    stems = [name.removesuffix("_i") for name in table.names if name.endswith("_i")]
+    products = [columns[f"{stem}_i"] * columns[f"{stem}_j"] for stem in stems]
+    return [np.ones(len(table.y)), *(p for p in products if np.all(p != 0))]
+
+
+def _bent(y: np.ndarray) -> np.ndarray:
+    return np.arcsinh(y / max(float(np.median(np.abs(y))), np.finfo(float).tiny))
+
+
+def _residual(u: np.ndarray, z: np.ndarray, degree: int) -> np.ndarray:
+    x = (2 * u - u[0] - u[-1]) / (u[-1] - u[0])
+    return z - chebyshev.chebval(x, chebyshev.chebfit(x, z, degree))
+
+
+def _misfit(u: np.ndarray, z: np.ndarray) -> float:
+    """The part of the spread that one curve does not explain."""
+    return float(np.mean(_residual(u, z, _ACROSS) ** 2) / max(np.var(z), 1e-300))
+
+
+def _gain(u: np.ndarray, z: np.ndarray, place: float) -> float:
+    """The squared misfit of one curve over that of two that meet at `place`."""
+    before, after = u < place - _BLUR, u > place + _BLUR
+    if min(before.sum(), after.sum()) < _LEAST_SAMPLES:
+        return 0.0
+    kept = before | after
+    one = np.sum(_residual(u[kept], z[kept], _ACROSS) ** 2)
+    two = sum(np.sum(_residual(u[part], z[part], _SIDE) ** 2) for part in (before, after))
+    return float(one / max(two, 1e-12 * len(z)))
+
+
+def _sharpened(u: np.ndarray, z: np.ndarray, place: float) -> float:
+    """Where in the band messages change from one curve to the other."""
+    near = np.abs(u - place) <= _BLUR
+    if near.sum() < 3:
+        return float(place)
+    curves = []
+    for side in (u < place - _BLUR, u > place + _BLUR):
+        low, high = u[side][0], u[side][-1]
+        x = (2 * u - low - high) / (high - low)
+        curves.append(chebyshev.chebval(x[near], chebyshev.chebfit(x[side], z[side], _SIDE)))
+    off_before, off_after = (np.abs(z[near] - curve) for curve in curves)
+    wrong = np.concatenate([[0], np.cumsum(off_before)])
+    wrong = wrong + np.concatenate([np.cumsum(off_after[::-1])[::-1], [0]])
+    edges = np.concatenate([u[near], [place + _BLUR]])
+    return float(edges[int(np.argmin(wrong))])
