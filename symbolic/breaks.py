@@ -18,6 +18,8 @@ from gnsim.symbolic.messages import MessageTable
 from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.simplify import relative_loss
 
+#: what stands for the engine of a law with a break
+JOINED = "joined"
 #: degree of the polynomial on each side, and of the one across, with as many coefficients
 _SIDE, _ACROSS = 4, 9
 _PLACES = 60
@@ -80,7 +82,7 @@ def joined(
     inside = symbol("r") < sympy.Float(broken.distance)
     laws = [sympy.Piecewise((a, inside), (b, True)) for a in parts[0] for b in parts[1]]
     return [
-        Candidate(law, complexity(law), relative_loss(law, columns, table.y), "joined")
+        Candidate(law, complexity(law), relative_loss(law, columns, table.y), JOINED)
         for law in laws
         if isinstance(law, sympy.Piecewise)
     ]

@@ -83,9 +83,10 @@ def parse(text: str, variables: Iterable[str]) -> sympy.Expr:
     """The expression that `text` writes in the names `variables` (see `symbol` for assumptions).
 
     Allowed: these names, finite numbers, ``+ - * / **`` (``^`` is read as ``**``), parentheses, the
-    functions of `FUNCTIONS`, and ``Piecewise((a, r < b), ..., (c, True))``. Raises `ParseError`, a ValueError, for anything else, for more
-    than `MAX_LENGTH` characters, `MAX_DEPTH` levels or `MAX_NODES` nodes, for numeric exponents
-    beyond `MAX_EXPONENT` and for numbers beyond `MAX_NUMBER`.
+    functions of `FUNCTIONS`, and ``Piecewise((a, r < b), ..., (c, True))``. Raises `ParseError`, a
+    ValueError, for anything else, for more than `MAX_LENGTH` characters, `MAX_DEPTH` levels or
+    `MAX_NODES` nodes, for numeric exponents beyond `MAX_EXPONENT` and for numbers beyond
+    `MAX_NUMBER`.
     """
     table = {name: symbol(name) for name in variables}
     for name in table:
@@ -203,10 +204,9 @@ class _Builder:
 
     def condition(self, node: ast.expr, depth: int) -> sympy.Basic:
         """``r < b``, b a number or a constant."""
-        sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
-        if len(sides) != 2 or not isinstance(node.ops[0], ast.Lt):
+        if not isinstance(node, ast.Compare) or [type(op) for op in node.ops] != [ast.Lt]:
             raise self.error(node, "is no condition of a Piecewise", "write r < b")
-        left, right = (self.build(side, depth) for side in sides)
+        left, right = (self.build(side, depth) for side in (node.left, node.comparators[0]))
         if left != symbol("r") or not right.is_Atom or right == left:
             raise self.error(node, "is no condition of a Piecewise", "write r < b")
         return left < right

@@ -79,8 +79,8 @@ class Compiled:
 
     def __init__(self, expr: sympy.Expr, blur: float = 0.0) -> None:
         self.names = names_of(expr)
-        functions = {**_TORCH, "choice": partial(_blurred, blur)} if blur else _TORCH
-        self.function = compiled(expr, self.names, functions)
+        choice = {"choice": partial(_blurred, blur)} if blur else {}
+        self.function = compiled(expr, self.names, {**_TORCH, **choice})
 
     def __call__(
         self,
@@ -186,8 +186,8 @@ def _signed(s: sympy.Symbol, value: float | None) -> sympy.Dummy:
 
 def _joined(force: sympy.Expr, r: sympy.Symbol) -> sympy.Expr | None:
     """The integrals of the pieces, each continued from the one that begins where it ends."""
-    integrals = [_integral(piece, r) for piece in pieces_of(force)]
-    if None in integrals:
+    integrals = [e for piece in pieces_of(force) if (e := _integral(piece, r)) is not None]
+    if len(integrals) < len(pieces_of(force)):
         return None
     found = [(integrals.pop(), True)]
     for inner, end in reversed(list(zip(integrals, breaks_of(force), strict=True))):

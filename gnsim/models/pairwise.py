@@ -172,6 +172,7 @@ class Driven(Split):
     def __init__(self, hamiltonian: PairwiseHamiltonian, fields: Sequence[Field]) -> None:
         super().__init__()
         self.hamiltonian = hamiltonian
+        self.pair = hamiltonian.pair
         self.fields = tuple(fields)
 
     def attach(self, state: State) -> State:

@@ -55,7 +55,7 @@ class ProjectedLoss(nn.Module):
     ) -> tuple[
         Float[Tensor, "kinds steps nodes dim"], Float[Tensor, "kinds steps nodes dim numbers"]
     ]:
-        """Errors at the present x, and what they fall by per unit of each number, over the scale."""
+        """Errors at the present x, and what they fall by per unit of each, over their scale."""
         errors, scale = self.errors(windows)
         return errors, self._response(windows.path) / scale[..., None]
 

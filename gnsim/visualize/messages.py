@@ -8,7 +8,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gnsim.symbolic.potential import hamiltonian
 from gnsim.visualize.style import INK, LAW, MINUS, NETWORK, canvas, label_axes, styled, with_unit
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def law_values(discovery: "Discovery", r: np.ndarray | None = None) -> np.ndarra
         for end in "ji"
     ]
     with torch.no_grad():
-        return hamiltonian(discovery.law).pair.force(distance, *ends).numpy()
+        return discovery.law.dynamics().pair.force(distance, *ends).numpy()
 
 
 def spans_decades(values: np.ndarray) -> bool:

@@ -29,7 +29,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any) -> None:
         raise BegunError
 
-    monkeypatch.setattr(gnsim.discovery, "train", stop)
+    monkeypatch.setattr(gnsim.discovery.chain, "train", stop)
 
 
 def begun(data: Dataset, out: Path) -> bool:

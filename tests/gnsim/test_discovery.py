@@ -67,7 +67,7 @@ class Offered:
 
 
 def test_a_seed_gives_the_same_law_to_the_bit(tmp_path: Path, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(gnsim.discovery, "engine", lambda name: Offered())
+    monkeypatch.setattr(gnsim.discovery.equations, "engine", lambda name: Offered())
     for name in ("first", "again"):
         law = discover(springs(), QUICK, seed=0).law
         law.save(tmp_path / name)
@@ -79,7 +79,7 @@ def test_a_seed_gives_the_same_law_to_the_bit(tmp_path: Path, monkeypatch: Patch
 
 
 def test_noise_has_no_law(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(gnsim.discovery, "engine", lambda name: Offered())
+    monkeypatch.setattr(gnsim.discovery.equations, "engine", lambda name: Offered())
     law = discover(nothing(), QUICK, seed=0).law
     assert not law.verified
     assert law.verdict is not None

@@ -212,7 +212,7 @@ def test_a_search_without_result_is_exit_4_and_says_what_is_saved(trained, capsy
     def crashed(*given, **more):
         raise EngineError("engine operon crashed by signal SIGSEGV")
 
-    monkeypatch.setattr("gnsim.discovery.search", crashed)
+    monkeypatch.setattr("gnsim.discovery.chain.search", crashed)
     err = refused_quietly(["distill", str(trained)], capsys, ExitCode.OUT_OF_RESOURCES)
     assert "SIGSEGV" in err
     assert "model.ckpt" in err

@@ -46,6 +46,7 @@ def search(discovery: Discovery, monkeypatch: pytest.MonkeyPatch) -> Search:
 def installed(search: Search, patch: pytest.MonkeyPatch) -> Search:
     """Figures, which take most of the time, are not drawn either."""
     patch.setattr(gnsim.discovery, "distill", search)
+    patch.setattr(gnsim.discovery.chain, "distill", search)
     patch.setattr("gnsim.report.page.draw", lambda found: {})
     patch.setattr("gnsim.visualize.write_figures", lambda found, folder: [])
     return search

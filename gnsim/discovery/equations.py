@@ -1,0 +1,141 @@
+"""The search for equations: the network's messages, and the front of all engines on them."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from gnsim.datasets import Dataset
+from gnsim.discovery.rollouts import Progress
+from gnsim.discovery.settings import DiscoveryConfig, engines
+from gnsim.models.coupled import CoupledPairs
+from gnsim.symbolic.breaks import Break, find_break, joined, sides
+from gnsim.symbolic.engines import EngineError, engine
+from gnsim.symbolic.front import Candidate, gathered, pareto_front, steepest, write_front
+from gnsim.symbolic.messages import MessageTable, sample_messages
+from gnsim.windows import WindowSampler
+
+#: forms of each side of a break that are joined with each of the other
+_OF_A_SIDE = 2
+_PHASE = "searching for equations"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One search of one engine: of all messages, or of those on one side of a break."""
+
+    engine: str
+    run: int
+    side: int | None
+    table: MessageTable
+
+    @property
+    def name(self) -> str:
+        return f"{self.engine}-{self.run}" + ("" if self.side is None else f"-side{self.side}")
+
+
+def search(
+    model: CoupledPairs,
+    dataset: Dataset,
+    config: DiscoveryConfig,
+    seed: int,
+    folder: Path | None,
+    deadline: float | None,
+    tell: Progress,
+) -> tuple[MessageTable, tuple[Candidate, ...]]:
+    """The network's messages, and the front of all engines and runs on them.
+
+    Where messages break at some distance, each side is searched too, and the sides are joined.
+    """
+    settings = config.symbolic
+    table = sample_messages(model, WindowSampler(dataset.train, 1), settings.samples, seed)
+    broken = find_break(table)
+    jobs = _jobs(table, broken, settings.runs, engines(settings.engine))
+    limit = settings.time_limit
+    if deadline is not None:
+        limit = max(5.0, min(limit, 0.5 * (deadline - time.monotonic())))
+    tell(_PHASE, 0, len(jobs), f"{limit:.0f} s at most")
+    with TemporaryDirectory() as temporary:
+        base = Path(temporary) if folder is None else folder / "engines"
+        found = _run(jobs, config, seed, limit, base, tell)
+    tell("sorting candidates", 0, 1, f"{sum(map(len, found))} equations")
+    front = _front(table, broken, jobs, found)
+    tell("sorting candidates", 1, 1, f"{len(front)} on the front")
+    if folder is not None:
+        write_front(folder / "hall_of_fame.csv", front)
+    return table, front
+
+
+def _jobs(table: MessageTable, broken: Break | None, runs: int, names: Sequence[str]) -> list[_Job]:
+    whole = [_Job(name, run, None, table) for run in range(runs) for name in names]
+    if broken is None:
+        return whole
+    parts = sides(table, broken)
+    return whole + [_Job(name, 0, k, part) for k, part in enumerate(parts) for name in names]
+
+
+def _run(
+    jobs: Sequence[_Job],
+    config: DiscoveryConfig,
+    seed: int,
+    limit: float,
+    base: Path,
+    tell: Progress,
+) -> list[list[Candidate]]:
+    """The steepest candidates of each job, two jobs at a time.
+
+    Raises:
+        EngineError: no job gave any candidate.
+    """
+    settings = config.symbolic
+
+    def run_one(job: _Job) -> list[Candidate] | str:
+        try:
+            offered = engine(job.engine).search(
+                job.table.X,
+                job.table.y,
+                job.table.names,
+                seed=seed * settings.runs + job.run,
+                time_limit=limit,
+                out_dir=base / job.name,
+            )
+            return steepest(pareto_front(offered), settings.candidates)
+        except EngineError as error:
+            return str(error)
+
+    found: list[list[Candidate]] = []
+    failures = []
+    with ThreadPoolExecutor(2) as pool:
+        for done, result in enumerate(pool.map(run_one, jobs)):
+            failures += [result] if isinstance(result, str) else []
+            found.append([] if isinstance(result, str) else result)
+            tell(_PHASE, done + 1, len(jobs), f"{sum(map(len, found))} candidates")
+    if not any(found):
+        raise EngineError("; ".join(failures))
+    for failure in failures:
+        warnings.warn(failure, stacklevel=2)
+    return found
+
+
+def _front(
+    table: MessageTable,
+    broken: Break | None,
+    jobs: Sequence[_Job],
+    found: Sequence[Sequence[Candidate]],
+) -> tuple[Candidate, ...]:
+    """The front of what was found in all messages, and the laws joined from the two sides."""
+
+    def of(side: int | None, part: MessageTable) -> list[Candidate]:
+        offered = [c for job, cs in zip(jobs, found, strict=True) if job.side == side for c in cs]
+        return gathered(offered, part.names, part.X, part.y)
+
+    front = of(None, table)
+    if broken is not None:
+        before, after = (
+            steepest(of(k, part), _OF_A_SIDE) for k, part in enumerate(sides(table, broken))
+        )
+        front += joined(before, after, broken, table)
+    return tuple(sorted(front, key=lambda c: (c.complexity, c.loss)))

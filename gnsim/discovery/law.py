@@ -1,0 +1,100 @@
+"""From candidates to a law: the choice among them, their constants, and the verdict."""
+
+from collections.abc import Sequence
+
+import torch
+
+from gnsim.bodies import body_names
+from gnsim.datasets import Dataset
+from gnsim.discovery.rollouts import Progress
+from gnsim.discovery.settings import DiscoveryConfig, integrator_named
+from gnsim.models.coupled import CoupledPairs
+from gnsim.state import Trajectory
+from gnsim.symbolic.assemble import parts_of
+from gnsim.symbolic.breaks import JOINED
+from gnsim.symbolic.front import Candidate, pareto_front, steepest
+from gnsim.symbolic.law import Law
+from gnsim.symbolic.refit import Problem, refit
+from gnsim.symbolic.select import Selection, select
+from gnsim.symbolic.verify import verify
+
+
+def choose(
+    model: CoupledPairs,
+    front: tuple[Candidate, ...],
+    dataset: Dataset,
+    config: DiscoveryConfig,
+    tell: Progress,
+    deadline: float | None = None,
+) -> Selection:
+    """The candidate that held-out trajectories bear out; few are tried after `deadline`."""
+    count = config.symbolic.selection_windows
+    with torch.no_grad():
+        start = torch.cat([model.couplings / model.masses()[1], model.coefficients]).double()
+    return select(
+        _tried(front, config.symbolic.candidates),
+        model.structure,
+        problem(dataset.train, config, count),
+        problem(dataset.valid, config, count),
+        start,
+        lambda done, total: tell("refitting candidates", done, total, ""),
+        deadline,
+    )
+
+
+def _tried(front: Sequence[Candidate], count: int) -> list[Candidate]:
+    """The steepest of the front, and all laws with a break: they were looked for on purpose."""
+    broken = [c for c in front if c.engine == JOINED]
+    smooth = pareto_front(c for c in front if c.engine != JOINED)
+    return [*steepest(smooth, count), *broken]
+
+
+def settle(
+    model: CoupledPairs,
+    selection: Selection,
+    dataset: Dataset,
+    config: DiscoveryConfig,
+    tell: Progress,
+) -> tuple[Law, dict[str, float]]:
+    """The chosen form fitted to all windows, with its errors, as a `Law` with its verdict."""
+    tell("fitting constants", 0, 2, "")
+    chosen = selection.chosen
+    everything = problem(dataset.train, config, config.symbolic.windows)
+    fit = refit(chosen.fit.fitted_form, chosen.fit.structure, everything, chosen.fit.x)
+    tell("fitting constants", 1, 2, "")
+    train, test = dataset.train, dataset.test
+    parts = parts_of(fit, body_names(train), train.units)
+    part = config.symbolic.verdict_windows
+    verdict, errors = verify(
+        fit,
+        model.double(),
+        parts.constants,
+        problem(train, config, part),
+        problem(test, config, part),
+    )
+    law = Law(
+        parts.force,
+        parts.constants,
+        train.dim,
+        train.units,
+        parts.hidden,
+        complexity=chosen.complexity,
+        loss=errors["law"],
+        verdict=verdict,
+        metadata={**parts.metadata, "coupling": fit.coupling, "data": dataset.name, **_box(train)},
+        terms=parts.terms,
+    )
+    tell("fitting constants", 2, 2, "")
+    return law, errors
+
+
+def _box(trajectory: Trajectory) -> dict[str, list[float]]:
+    return {} if trajectory.box is None else {"box": trajectory.box.tolist()}
+
+
+def problem(trajectory: Trajectory, config: DiscoveryConfig, windows: int) -> Problem:
+    """Windows of a trajectory as the refit and the verdict see them."""
+    settings = config.symbolic
+    steps = min(settings.window, len(trajectory) - 1)
+    integrator = integrator_named(settings.integrator)
+    return Problem.of(trajectory, steps, windows, integrator, settings.substeps)

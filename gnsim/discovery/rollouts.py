@@ -1,0 +1,156 @@
+"""Network and law run beside the truth, from one state."""
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import torch
+
+from gnsim.discovery.settings import DiscoveryConfig, RolloutConfig, integrator_named
+from gnsim.dynamics import Dynamics
+from gnsim.metrics import energy_drift, relative_position_error
+from gnsim.models.coupled import CoupledPairs
+from gnsim.models.pairwise import Driven, PairwiseHamiltonian
+from gnsim.shooting import fitted_start
+from gnsim.simulator import DivergedError, Simulator
+from gnsim.state import State, Trajectory
+from gnsim.symbolic.law import Law
+
+#: a single trajectory of so many frames has a first tenth to fit the start of a rollout to
+_LONG = 100
+_ENERGY_FRAMES = 400
+#: a rollout whose energy changes by more of itself is taken again with a finer step
+_KEPT_ENERGY = 1e-6
+#: the rollout that nothing of the held-out trajectory but its first frame went into
+MEASURED_START = "law from measured start"
+
+#: Told what is being done, how much of it is done, of how much, and a remark.
+Progress = Callable[[str, int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A rollout beside the truth: how far off it is, and how well it keeps its own energy.
+
+    `position_error` [time, nodes] is relative to the distance from the heaviest body (from the
+    centre of each system where bodies are alike); `diverged` says why it ended early. The start is
+    fitted to the first `fitted_frames` of the truth, for the law where there is one and else for
+    the network, and is the measured state where they are 0. Energy errors are NaN where forces
+    depend on velocities: nothing is kept there.
+    """
+
+    trajectory: Trajectory
+    position_error: torch.Tensor
+    energy_error: float
+    energy_slope: float
+    diverged: str = ""
+    fitted_frames: int = 0
+
+
+def roll_out(
+    model: CoupledPairs | None,
+    law: Law | None,
+    truth: Trajectory,
+    config: DiscoveryConfig,
+    tell: Progress,
+) -> dict[str, Rollout]:
+    """Network and law (what is given of them) over the held-out times, both from one state.
+
+    Where there are many trajectories, that is the measured one. A single long one is started from
+    the state that the law (else the network) follows its first tenth with: the measured velocities
+    are those of all that is in nature, and would let a law drift that leaves a little of it out.
+    The network has the law's start, which favours the law: a fit of its own takes a minute. What
+    the fit is worth shows beside the law's rollout from the measured state (`MEASURED_START`).
+    """
+    told: dict[str, PairwiseHamiltonian | Driven] = {}
+    if law is not None:
+        told["law"] = law.dynamics()
+    if model is not None:
+        told["network"] = model.double().canonical()
+    truth = _with_hidden(truth, next(iter(told.values())))
+    start, fitted_frames = truth[0], 0
+    if truth.num_systems == 1 and len(truth) >= _LONG:
+        arc = truth.frames(slice(len(truth) // 10))
+        tell("fitting the start of the rollout", 0, 1, "")
+        with suppress(DivergedError):
+            start = fitted_start(
+                next(iter(told.values())),
+                integrator_named(config.rollout.integrator),
+                arc,
+                config.rollout.substeps,
+            )
+            fitted_frames = len(arc)
+        tell("fitting the start of the rollout", 1, 1, "")
+    rollouts = {
+        name: replace(
+            roll_out_one(dynamics, start, truth, config.rollout, f"rolling out the {name}", tell),
+            fitted_frames=fitted_frames,
+        )
+        for name, dynamics in told.items()
+    }
+    if law is not None and fitted_frames:
+        phase = f"rolling out the {MEASURED_START}"
+        rollouts[MEASURED_START] = roll_out_one(
+            told["law"], truth[0], truth, config.rollout, phase, tell
+        )
+    return rollouts
+
+
+def _with_hidden(truth: Trajectory, dynamics: Dynamics) -> Trajectory:
+    """The truth with the attributes that were inferred: the heaviest body is its centre."""
+    attributes = dynamics.attach(truth[0]).attributes
+    told = {**attributes, **truth.attributes}
+    mass = told.get("mass", truth.mass)
+    return replace(truth, attributes=told, p=truth.velocity * mass[:, None])
+
+
+def roll_out_one(
+    dynamics: PairwiseHamiltonian | Driven,
+    start: State,
+    truth: Trajectory,
+    config: RolloutConfig,
+    phase: str,
+    tell: Progress,
+) -> Rollout:
+    """One rollout from `start` along the times of `truth`, measured.
+
+    A Hamiltonian keeps its own energy, so where the rollout does not, the step is to blame: it is
+    then taken again, with a quarter of the step, twice at the most. Where energy is not kept, that
+    tells nothing, and the middle one of these steps is taken.
+    """
+    for finer in (1, 4, 16) if isinstance(dynamics, PairwiseHamiltonian) else (4,):
+        rollout = _rolled_out(dynamics, start, truth, config, finer, phase, tell)
+        if not rollout.diverged and rollout.energy_error < _KEPT_ENERGY:
+            break
+    return rollout
+
+
+def _rolled_out(
+    dynamics: PairwiseHamiltonian | Driven,
+    start: State,
+    truth: Trajectory,
+    config: RolloutConfig,
+    finer: int,
+    phase: str,
+    tell: Progress,
+) -> Rollout:
+    """One rollout with steps so many times as fine as the settings have them."""
+    simulator = Simulator(dynamics, integrator_named(config.integrator), finer * config.substeps)
+    diverged = ""
+    try:
+        path = simulator.rollout(
+            start,
+            truth.t,
+            names=truth.names,
+            progress=lambda done, total: tell(phase, done, total, ""),
+        )
+    except DivergedError as stopped:
+        path, diverged = stopped.trajectory, str(stopped)
+    stride = max(1, len(path) // _ENERGY_FRAMES)
+    largest = slope = torch.tensor(math.nan)
+    if isinstance(dynamics, PairwiseHamiltonian):
+        with torch.no_grad():
+            largest, slope = energy_drift(dynamics, path.frames(slice(None, None, stride)))
+    error = relative_position_error(path, truth.frames(slice(len(path))))
+    return Rollout(path, error, float(largest.max()), float(slope.abs().max()), diverged)
