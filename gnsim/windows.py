@@ -19,6 +19,8 @@ from gnsim.state import Trajectory
 EVEN = 1e-5
 #: errors below this share of a body's typical acceleration count as absolute, above as relative
 _ABSOLUTE_SHARE = 0.3
+#: least typical acceleration of a body, by its own mean and by what is usual for its place
+_SHARE_OF_MEAN, _SHARE_OF_USUAL = 0.3, 0.1
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,19 @@ class WindowSampler:
 
 
 def typical_acceleration(trajectory: Trajectory) -> Float[Tensor, " nodes"]:
-    """Median over time of each body's acceleration from frame to frame."""
+    """Median over time of each body's acceleration from frame to frame.
+
+    More for a body that is free most of the time: a share of its mean, or of what is usual for its
+    place in other systems, so that free flight is no infinitely precise statement.
+    """
     velocity = trajectory.velocity
     steps = (trajectory.t[1:] - trajectory.t[:-1])[:, None, None]
-    size = ((velocity[1:] - velocity[:-1]) / steps).square().sum(-1)
-    floor = size.mean() * 1e-24 + torch.finfo(size.dtype).tiny
-    return size.median(0).values.clamp_min(floor).sqrt()
+    size = ((velocity[1:] - velocity[:-1]) / steps).norm(dim=-1)
+    mean = size.mean(0)
+    usual = mean.view(trajectory.num_systems, -1).median(0).values.repeat(trajectory.num_systems)
+    floor = size.mean() * 1e-12 + torch.finfo(size.dtype).tiny ** 0.5
+    typical = torch.maximum(size.median(0).values, _SHARE_OF_MEAN * mean)
+    return torch.maximum(typical, _SHARE_OF_USUAL * usual).clamp_min(floor)
 
 
 def predict(

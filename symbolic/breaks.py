@@ -23,11 +23,12 @@ JOINED = "joined"
 #: degree of the polynomial on each side, and of the one across, with as many coefficients
 _SIDE, _ACROSS = 4, 9
 _PLACES = 60
+_STRONG = 0.9
 #: half the width in log r of what a network blurs
-_BLUR = 0.06
+_BLUR = 0.1
 #: how many times larger the squared misfit of one curve is than that of two where there is a break
-_BREAK = 10.0
-_LEAST_SAMPLES = 60
+_BREAK = 30.0
+_LEAST_SAMPLES = 30
 #: a side whose force is below this share of the other's may be none at all
 _NOTHING = 0.05
 
@@ -97,7 +98,8 @@ def _strengths(table: MessageTable) -> list[np.ndarray]:
 
 
 def _bent(y: np.ndarray) -> np.ndarray:
-    return np.arcsinh(y / max(float(np.median(np.abs(y))), np.finfo(float).tiny))
+    """Compressed where it is large, so that no few strong messages rule the misfit."""
+    return np.arcsinh(y / max(float(np.quantile(np.abs(y), _STRONG)), np.finfo(float).tiny))
 
 
 def _residual(u: np.ndarray, z: np.ndarray, degree: int) -> np.ndarray:

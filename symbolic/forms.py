@@ -51,8 +51,8 @@ def form_of(expression: sympy.Expr) -> Form:
     """Takes the strength, the coefficient of the term that depends on r most visibly, out.
 
     A constant that would be added with a negative value is subtracted with a positive one, so that
-    a rest length reads as a length. A product is expanded where that saves a constant. Thresholds of
-    a law with breaks are constants too.
+    a rest length reads as a length. A product is expanded where that saves a constant. Where a law
+    breaks is a constant too.
     """
     if isinstance(expression, sympy.Piecewise):
         return _broken_form(expression)

@@ -4,14 +4,31 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import sympy
 import torch
 
 from gnsim.models.pairwise import Messages
 from gnsim.state import State
+from gnsim.symbolic.parser import symbol
 from gnsim.windows import WindowSampler
 
 _STATES = 400
 _LEAST = 10
+#: a body whose pull is below this share of the usual one says little
+_WEAK = 0.3
+_PRODUCT, _SUM = "_product", "_sum"
+
+
+def _stems(names: tuple[str, ...]) -> list[str]:
+    """The attributes that a table has for both bodies."""
+    return [name.removesuffix("_i") for name in names if name.endswith("_i")]
+
+
+def _weights(messages: Messages) -> torch.Tensor:
+    share = messages.share.double()
+    pull = messages.force.double().abs() / share.clamp_min(torch.finfo(share.dtype).tiny)
+    usual = pull[torch.isfinite(pull)].median()
+    return share * pull / (pull + _WEAK * usual)
 
 
 @runtime_checkable
@@ -33,15 +50,37 @@ class MessageTable:
     y: np.ndarray
     factor: str
 
+    def invariants(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Names and columns of what does not change when the two bodies are exchanged.
+
+        The distance, and the product and the sum of each attribute, by which every symmetric
+        function of one attribute can be written: no engine need learn Newton's third law.
+        """
+        columns = dict(zip(self.names, self.X.T, strict=True))
+        found = {"r": columns["r"]}
+        for stem in _stems(self.names):
+            first, second = columns[f"{stem}_i"], columns[f"{stem}_j"]
+            found |= {f"{stem}{_PRODUCT}": first * second, f"{stem}{_SUM}": first + second}
+        return tuple(found), np.stack(list(found.values()), 1)
+
+    def in_attributes(self, expression: sympy.Expr) -> sympy.Expr:
+        """An expression in `invariants` as one in the attributes of the two bodies."""
+        known = {}
+        for stem in _stems(self.names):
+            first, second = symbol(f"{stem}_i"), symbol(f"{stem}_j")
+            known[symbol(f"{stem}{_PRODUCT}")] = first * second
+            known[symbol(f"{stem}{_SUM}")] = first + second
+        return expression.xreplace(known)
+
 
 def sample_messages(
     model: SendsMessages, sampler: WindowSampler, count: int, seed: int
 ) -> MessageTable:
     """At most `count` messages from states spread over a trajectory.
 
-    An edge is drawn with the share that it has in the pull on its bodies: what the data say about
-    it, and so how well a network can know it. Attributes that are equal for all bodies, and edges
-    without a finite force, are left out.
+    An edge is drawn with the share that it has in the pull on its bodies, and less where that pull
+    is weak: what the data say about it, and so how well a network can know it. Attributes that are
+    equal for all bodies, and edges without a finite force, are left out.
 
     Raises:
         ValueError: fewer than ten pairs of bodies in all frames, or of finite forces.
@@ -61,7 +100,7 @@ def sample_messages(
             "train the model before it is distilled"
         )
     generator = torch.Generator().manual_seed(seed)
-    weights = messages.share[usable].double()
+    weights = _weights(messages)[usable]
     drawn = torch.multinomial(weights, min(count, len(usable)), generator=generator)
     chosen = usable[drawn.sort().values]
     # an edge is stored once, but either end may be the target: no engine shall learn which is

@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -93,16 +93,18 @@ def _run(
     settings = config.symbolic
 
     def run_one(job: _Job) -> list[Candidate] | str:
+        names, columns = job.table.invariants()
         try:
             offered = engine(job.engine).search(
-                job.table.X,
+                columns,
                 job.table.y,
-                job.table.names,
+                names,
                 seed=seed * settings.runs + job.run,
                 time_limit=limit,
                 out_dir=base / job.name,
             )
-            return steepest(pareto_front(offered), settings.candidates)
+            best = steepest(pareto_front(offered), settings.candidates)
+            return [replace(c, equation=job.table.in_attributes(c.equation)) for c in best]
         except EngineError as error:
             return str(error)
 
