@@ -111,7 +111,7 @@ def check_parts(dataset: Dataset, config: DiscoveryConfig) -> None:
             bodies, dimension, attributes, units or box.
     """
     expected = _kind(dataset.train)
-    window = config.training.window
+    window = max(1, config.training.window)
     for name, steps in {"train": window, "valid": window, "test": 1}.items():
         part: Trajectory = getattr(dataset, name)
         for what, value in _kind(part).items():

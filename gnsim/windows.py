@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
+from gnsim.graph import nearest_image
 from gnsim.integrators.base import Integrator
 from gnsim.state import Trajectory
 
@@ -136,28 +137,49 @@ def mean_acceleration_error(
     path: Trajectory,
     positions: Float[Tensor, "steps nodes dim"],
     velocities: Float[Tensor, "steps nodes dim"],
-) -> Float[Tensor, "kinds steps nodes dim"]:
+) -> Float[Tensor, "kinds rows nodes dim"]:
     """What is missing, as a mean acceleration since the start of the window.
 
-    From positions, ``2 (q - q_predicted) / T^2`` (the nearest image in a box); from velocities,
-    where they were measured, ``(v - v_predicted) / T``.
+    Positions are compared to the nearest image in a box; see `mean_accelerations`.
     """
-    elapsed = (path.t[1:] - path.t[0])[:, None, None]
-    off = path.q[1:] - positions
-    if path.box is not None:
-        off = off - path.box * torch.round(off / path.box)
-    errors = [2 * off / elapsed.square()]
+    off = nearest_image(path.q[1:] - positions, path.box)
+    return mean_accelerations(path, off, path.velocity[1:] - velocities)
+
+
+def mean_accelerations(
+    path: Trajectory,
+    shift: Float[Tensor, "steps nodes *any"],
+    gain: Float[Tensor, "steps nodes *any"],
+) -> Float[Tensor, "kinds rows nodes *any"]:
+    """Differences of positions and of velocities as the mean accelerations that make them.
+
+    ``2 shift / T^2`` and ``gain / T`` at each frame. Where velocities were not measured, the one at
+    the start is unknown, and what it would explain is taken out: one row for each frame from the
+    second, the constant acceleration that fits all positions up to it best beside a free velocity.
+    """
+    t = path.t[1:] - path.t[0]
     if path.velocity_given:
-        errors.append((path.velocity[1:] - velocities) / elapsed)
-    return torch.stack(errors)
+        elapsed = t.view(-1, *[1] * (shift.dim() - 1))
+        return torch.stack([2 * shift / elapsed.square(), gain / elapsed])
+    if len(t) == 1:
+        return (2 * shift / t.square())[None]
+    return torch.einsum("rs,s...->r...", _without_start_velocity(t), shift)[None]
 
 
-def acceleration_scale(windows: Windows) -> Float[Tensor, "steps nodes 1"]:
-    """The size of the acceleration that a relative error is relative to."""
+def _without_start_velocity(t: Float[Tensor, " steps"]) -> Float[Tensor, "rows steps"]:
+    """Weights w with ``sum w t = 0`` and ``sum w t^2 / 2 = 1``, of the first two steps and more."""
+    seen = torch.ones(len(t), len(t), dtype=t.dtype, device=t.device).tril()[1:]
+    weights = seen * (t.square() - t * (seen @ t**3 / (seen @ t.square()))[:, None])
+    return 2 * weights / (weights @ t.square())[:, None]
+
+
+def acceleration_scale(windows: Windows) -> Float[Tensor, "rows nodes 1"]:
+    """The size of the acceleration that a relative error is relative to, for each row of errors."""
     path = windows.path
     elapsed = (path.t[1:] - path.t[0])[:, None, None]
     measured = ((path.velocity[1:] - path.velocity[0]) / elapsed).square().sum(-1, keepdim=True)
-    return (measured + (_ABSOLUTE_SHARE * windows.typical[:, None]).square()).sqrt()
+    size = (measured + (_ABSOLUTE_SHARE * windows.typical[:, None]).square()).sqrt()
+    return size if path.velocity_given or len(size) == 1 else size[1:]
 
 
 def uneven_frame(t: Float[Tensor, " time"]) -> int | None:

@@ -17,6 +17,7 @@ from gnsim.integrators.base import Integrator
 from gnsim.integrators.symplectic import Leapfrog
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.terms import Term
+from gnsim.noise import window_noise
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import Form, FormPotential
 from gnsim.windows import (
@@ -46,12 +47,16 @@ _ENOUGH_SYSTEMS = 8
 
 @dataclass(frozen=True)
 class Problem:
-    """What a form is fitted to: windows of one trajectory and how they are integrated."""
+    """What a form is fitted to: windows of one trajectory and how they are integrated.
+
+    `noise` is that of the data, in each component of the mean acceleration over a window.
+    """
 
     windows: Windows
     bodies: int
     integrator: Integrator
     substeps: int
+    noise: Float[Tensor, "bodies kinds"]
 
     @classmethod
     def of(
@@ -59,11 +64,17 @@ class Problem:
     ) -> "Problem":
         """`count` windows of so many steps, spread over the trajectory."""
         sampler = WindowSampler(trajectory.to(torch.float64), steps)
-        return cls(sampler.spread(count), sampler.bodies, integrator, substeps)
+        made = window_noise(sampler.trajectory, steps)
+        return cls(sampler.spread(count), sampler.bodies, integrator, substeps, made)
 
     def for_breaks(self) -> "Problem":
         """With many small steps of low order: what a jump of the force asks for."""
         return replace(self, integrator=Leapfrog(), substeps=_BREAK_SUBSTEPS * self.substeps)
+
+    def noise_sizes(self) -> Float[Tensor, "nodes kinds"]:
+        """The size of error that noise alone makes, relative as errors are."""
+        scale = acceleration_scale(self.windows)[-1]
+        return self.windows.path.dim**0.5 * self.noise.repeat(len(self.windows.start), 1) / scale
 
     def travelled(self) -> float:
         """The distance by which a pair usually comes closer or goes apart from frame to frame."""

@@ -9,6 +9,7 @@ from gnsim.datasets import Dataset
 from gnsim.discovery.rollouts import Progress
 from gnsim.discovery.settings import DiscoveryConfig, integrator_named
 from gnsim.models.coupled import CoupledPairs
+from gnsim.noise import quiet_steps
 from gnsim.state import Trajectory
 from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.breaks import JOINED
@@ -95,6 +96,6 @@ def _box(trajectory: Trajectory) -> dict[str, list[float]]:
 def problem(trajectory: Trajectory, config: DiscoveryConfig, windows: int) -> Problem:
     """Windows of a trajectory as the refit and the verdict see them."""
     settings = config.symbolic
-    steps = min(settings.window, len(trajectory) - 1)
+    steps = min(max(settings.window, quiet_steps(trajectory)), len(trajectory) - 1)
     integrator = integrator_named(settings.integrator)
     return Problem.of(trajectory, steps, windows, integrator, settings.substeps)

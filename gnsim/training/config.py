@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class TrainingConfig:
     """Settings of `gnsim.training.fit`.
 
-    `window` is the number of frame intervals that the loss integrates over; `coupling` a name of
+    `window` is the number of frame intervals that the loss integrates over, 0 for as few as the
+    noise of the data allows; `coupling` a name of
     `gnsim.models.coupled.COUPLINGS` or ``auto``, which tries them for `pilot_steps` each; `terms`
     are names of `gnsim.models.terms.Term`, joined by commas, ``none``, or ``auto``, which tries all
     and keeps those that held-out windows ask for;
@@ -18,7 +19,7 @@ class TrainingConfig:
     hidden: int = 32
     steps: int = 2000
     pilot_steps: int = 150
-    window: int = 1
+    window: int = 0
     integrator: str = "yoshida4"
     substeps: int = 1
     pairs_per_batch: int = 2000

@@ -155,7 +155,9 @@ def check_training(config: TrainingConfig) -> None:
         if value not in known:
             raise InputError(f"training.{name}: '{value}' is unknown; {did_you_mean(value, known)}")
     check_terms(config.terms)
-    counts = ("steps", "pilot_steps", "window", "substeps", "pairs_per_batch", "hidden")
+    counts = ("steps", "pilot_steps", "substeps", "pairs_per_batch", "hidden")
+    if config.window < 0:
+        raise InputError(f"training.window: wanted 0 or more, found {config.window}")
     for name in (*counts, "validate_every", "patience"):
         if getattr(config, name) < 1:
             found = getattr(config, name)

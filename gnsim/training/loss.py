@@ -7,7 +7,13 @@ from torch import Tensor, nn
 from gnsim.integrators.base import Integrator
 from gnsim.models.coupled import CoupledPairs
 from gnsim.state import Trajectory
-from gnsim.windows import Windows, acceleration_scale, mean_acceleration_error, predict
+from gnsim.windows import (
+    Windows,
+    acceleration_scale,
+    mean_acceleration_error,
+    mean_accelerations,
+    predict,
+)
 
 #: errors this many times the median have half the pull of a squared error
 _OUTLIER = 3.0
@@ -43,7 +49,7 @@ class ProjectedLoss(nn.Module):
 
     def errors(
         self, windows: Windows
-    ) -> tuple[Float[Tensor, "kinds steps nodes dim"], Float[Tensor, "steps nodes 1"]]:
+    ) -> tuple[Float[Tensor, "kinds rows nodes dim"], Float[Tensor, "rows nodes 1"]]:
         """Errors at the present couplings, each over its scale, and that scale."""
         path = windows.path
         predicted = predict(self.model, self.integrator, path, self.substeps)
@@ -53,7 +59,7 @@ class ProjectedLoss(nn.Module):
     def linearised(
         self, windows: Windows
     ) -> tuple[
-        Float[Tensor, "kinds steps nodes dim"], Float[Tensor, "kinds steps nodes dim numbers"]
+        Float[Tensor, "kinds rows nodes dim"], Float[Tensor, "kinds rows nodes dim numbers"]
     ]:
         """Errors at the present x, and what they fall by per unit of each, over their scale."""
         errors, scale = self.errors(windows)
@@ -64,20 +70,16 @@ class ProjectedLoss(nn.Module):
         with torch.no_grad():
             self.model.x += self.correction
 
-    def _response(self, path: Trajectory) -> Float[Tensor, "kinds steps nodes dim couplings"]:
+    def _response(self, path: Trajectory) -> Float[Tensor, "kinds rows nodes dim numbers"]:
         """Errors per unit of coupling: the basis accelerations averaged as the errors are."""
         basis = torch.stack([self.model.basis(state) for state in path])
         interval = path.t[1] - path.t[0]
-        elapsed = (path.t[1:] - path.t[0]).view(-1, 1, 1, 1)
         gain = torch.cumsum(0.5 * interval * (basis[1:] + basis[:-1]), 0)
         before = torch.cat([torch.zeros_like(gain[:1]), gain[:-1]])
         # within a step the acceleration is linear in time: q gains h v + h^2 (2 a_0 + a_1) / 6
         within = interval**2 * (2 * basis[:-1] + basis[1:]) / 6
         shift = torch.cumsum(interval * before + within, 0)
-        kinds = [2 * shift / elapsed.square()]
-        if path.velocity_given:
-            kinds.append(gain / elapsed)
-        return torch.stack(kinds)
+        return mean_accelerations(path, shift, gain)
 
 
 def _sizes(errors: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from gnsim.graph import displacement, distance
 from gnsim.integrators import INTEGRATORS
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.radial import RadialNetwork
+from gnsim.noise import quiet_steps
 from gnsim.state import Trajectory
 from gnsim.training.checkpoint import Checkpoint, flatten, unflatten
 from gnsim.training.config import TrainingConfig
@@ -53,10 +54,11 @@ class Training:
     ) -> None:
         self.config, self.seed, self.step = config, seed, 0
         dtype = PRECISIONS[config.precision]
-        self.sampler = WindowSampler(_cast(train, dtype), config.window)
+        window = config.window or min(quiet_steps(train), len(valid) - 1)
+        self.sampler = WindowSampler(_cast(train, dtype), window)
         self.pairs = self.sampler.bodies * (self.sampler.bodies - 1) // 2
         _require_samples(train, self.pairs)
-        held_out = WindowSampler(_cast(valid, dtype), config.window)
+        held_out = WindowSampler(_cast(valid, dtype), window)
         self.held_out = held_out.spread(self._at_most(_VALIDATION_WINDOWS))
         self.fabric = _fabric()
         self.model = untrained(train, config, structure, seed)

@@ -25,8 +25,8 @@ _SMALLEST = 1e-9
 class _Rows:
     """Errors as they are without any term, and the response to each number of the model."""
 
-    errors: Float[Tensor, "kinds steps nodes dim"]
-    response: Float[Tensor, "kinds steps nodes dim numbers"]
+    errors: Float[Tensor, "kinds rows nodes dim"]
+    response: Float[Tensor, "kinds rows nodes dim numbers"]
     windows: int
 
     @classmethod
