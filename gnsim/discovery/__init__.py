@@ -2,7 +2,7 @@
 
 from gnsim.discovery.chain import Discovery, discover, distill, train
 from gnsim.discovery.equations import search
-from gnsim.discovery.law import choose, settle
+from gnsim.discovery.law import choose, settle, true_law
 from gnsim.discovery.rollouts import MEASURED_START, Progress, Rollout, roll_out
 from gnsim.discovery.settings import DiscoveryConfig, RolloutConfig, SymbolicConfig, check_settings
 
@@ -22,4 +22,5 @@ __all__ = [
     "search",
     "settle",
     "train",
+    "true_law",
 ]

@@ -14,7 +14,7 @@ import torch
 
 from gnsim.datasets import Dataset
 from gnsim.discovery.equations import search
-from gnsim.discovery.law import choose, settle
+from gnsim.discovery.law import choose, settle, true_law
 from gnsim.discovery.rollouts import Progress, Rollout, roll_out
 from gnsim.discovery.settings import DiscoveryConfig, check_settings
 from gnsim.models.coupled import CoupledPairs
@@ -44,6 +44,12 @@ class Discovery:
     @property
     def model(self) -> CoupledPairs:
         return self.fitted.model
+
+    @property
+    def equals_truth(self) -> bool | None:
+        """Whether the law found is of the true law's form; None where nobody knows the true law."""
+        true = true_law(self.dataset)
+        return None if true is None else self.law.equals(true)
 
 
 @contextmanager

@@ -9,12 +9,13 @@ from gnsim.datasets import Dataset
 from gnsim.discovery.rollouts import Progress
 from gnsim.discovery.settings import DiscoveryConfig, integrator_named
 from gnsim.models.coupled import CoupledPairs
+from gnsim.models.terms import Term
 from gnsim.noise import quiet_steps
 from gnsim.state import Trajectory
 from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.breaks import JOINED
 from gnsim.symbolic.front import Candidate, pareto_front, steepest
-from gnsim.symbolic.law import Law
+from gnsim.symbolic.law import Constant, Law
 from gnsim.symbolic.refit import Problem, refit
 from gnsim.symbolic.select import Selection, select
 from gnsim.symbolic.verify import verify
@@ -99,3 +100,16 @@ def problem(trajectory: Trajectory, config: DiscoveryConfig, windows: int) -> Pr
     steps = min(max(settings.window, quiet_steps(trajectory)), len(trajectory) - 1)
     integrator = integrator_named(settings.integrator)
     return Problem.of(trajectory, steps, windows, integrator, settings.substeps)
+
+
+def true_law(data: Dataset) -> Law | None:
+    """The law that simulated data follow, its terms included; None where nobody knows it."""
+    if data.law is None:
+        return None
+    terms = tuple(Term.named(name, data.train.dim) for name in data.terms)
+    constants = {
+        symbol: Constant(value, None)
+        for term in terms
+        for symbol, value in zip(term.symbols, data.terms[term.name], strict=True)
+    }
+    return Law(data.law, constants, data.train.dim, terms=terms)

@@ -17,7 +17,7 @@ from gnsim.bodies import body_names, couplings
 from gnsim.config import as_mapping
 from gnsim.report.mathml import mathml
 from gnsim.report.numbers import number, signed, typeset, unit_text, with_error
-from gnsim.report.scores import equals_truth, position_errors, versions
+from gnsim.report.scores import position_errors, versions
 from gnsim.state import Trajectory
 from gnsim.visualize import draw, rendered
 
@@ -114,7 +114,7 @@ def _law(discovery: "Discovery") -> dict[str, Any]:
             for name, c in law.constants.items()
         ],
         "true_law": discovery.dataset.law,
-        "equal": equals_truth(discovery),
+        "equal": discovery.equals_truth,
         "hidden": [
             (name, h.unit, [*zip(h.names, map(with_error, h.values, h.stderr), strict=True)])
             for name, h in law.hidden.items()

@@ -40,7 +40,8 @@ def metrics(discovery: "Discovery") -> dict[str, Any]:
             "status": verdict.status if verdict else None,
             "reasons": verdict.reasons if verdict else (),
             "force": str(law.expr),
-            "equals_true_law": equals_truth(discovery),
+            "terms": [term.name for term in law.terms],
+            "equals_true_law": discovery.equals_truth,
             "constants": {
                 name: {"value": c.value, "stderr": c.stderr, "unit": c.unit}
                 for name, c in law.constants.items()
@@ -57,12 +58,6 @@ def metrics(discovery: "Discovery") -> dict[str, Any]:
             "config": as_mapping(discovery.config),
         }
     )
-
-
-def equals_truth(discovery: "Discovery") -> bool | None:
-    """Whether the law found is of the true law's form; None where nobody knows the true law."""
-    true = discovery.dataset.law
-    return None if true is None else discovery.law.equals(true)
 
 
 def position_errors(rollout: "Rollout", bodies: int) -> list[dict[str, float | None]]:

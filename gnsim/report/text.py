@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gnsim.bodies import body_names, couplings
 from gnsim.report.numbers import relative
-from gnsim.report.scores import equals_truth, position_errors
+from gnsim.report.scores import position_errors
 from gnsim.visualize.style import short
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _constants(discovery: "Discovery") -> Iterator[str]:
 
 
 def _verdict(discovery: "Discovery") -> list[str]:
-    verdict, equal = discovery.law.verdict, equals_truth(discovery)
+    verdict, equal = discovery.law.verdict, discovery.equals_truth
     lines = [f"verified: {str(discovery.law.verified).lower()}"]
     for reason in verdict.reasons if verdict else ():
         lines += textwrap.wrap(reason, _WIDTH, initial_indent="  ", subsequent_indent="    ")

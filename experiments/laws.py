@@ -1,0 +1,94 @@
+"""The published force laws, and more of them, from trajectories by default settings.
+
+``python experiments/laws.py [NAME ...]`` writes results/laws.json: a case for each system, in the
+plane and in space, and each seed, of the data and of everything else. ``--noise 0.01`` and
+``--positions`` make the same cases of noisy data, and of data without velocities.
+"""
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import sympy
+from record import measuring, record
+
+from gnsim.api import discover
+from gnsim.datasets import Dataset, load
+from gnsim.discovery import true_law
+from gnsim.report import metrics, summary
+from gnsim.symbolic.expressions import evaluated, inlined
+from gnsim.symbolic.law import Law
+from gnsim.symbolic.parser import symbol
+
+PUBLISHED = ("r2", "r1", "spring", "damped", "charge", "discontinuous")
+MORE = ("yukawa", "lennard-jones", "morse", "magnetic", "external", "superposition")
+#: the published softening, so small that it may be absent from a law
+_SOFTENING = sympy.Float(0.01)
+_DISTANCES = (0.01, 0.99)
+
+
+def same_structure(found: Law, true: Law) -> bool:
+    """Equal; or equal to the truth without its softening, which data need not show."""
+    hard = true.expr.subs(symbol("r") + _SOFTENING, symbol("r"))
+    return found.equals(true) or found.equals(replace(true, force=hard))
+
+
+def force_error(found: Law, true: Law, data: Dataset) -> float:
+    """Median relative error of the pair force over the 1st to 99th percentile of distances."""
+    path = data.test
+    q = path.q[:: max(1, len(path) // 50)]
+    source, target = path[0].pairs
+    r = (q[:, source] - q[:, target]).norm(dim=-1).numpy()
+    low, high = np.quantile(r, _DISTANCES)
+    kept = (r > low) & (r < high)
+    columns = {"r": r[kept]}
+    for name, values in path.attributes.items():
+        for end, nodes in (("i", target), ("j", source)):
+            columns[f"{name}_{end}"] = np.broadcast_to(values[nodes].numpy(), r.shape)[kept]
+    forces = [evaluated(inlined(law.expr, law.values), columns) for law in (found, true)]
+    size = np.abs(forces[1])
+    acting = size > 0
+    return float(np.median(np.abs(forces[0] - forces[1])[acting] / size[acting]))
+
+
+def measure(name: str, dim: str, number: str, *settings: str) -> dict[str, Any]:
+    seed = int(number)
+    given = {"dim": int(dim), "seed": seed}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        given[key] = value == "true" if value in ("true", "false") else float(value)
+    data = load(name, **given)
+    found = discover(data, seed=seed)
+    print(summary(found))
+    true = true_law(data)
+    return {
+        **metrics(found),
+        "same_structure": same_structure(found.law, true),
+        "force_error": force_error(found.law, true, data),
+        "truth": {"force": str(true.expr), "terms": sorted(data.terms)},
+    }
+
+
+def main(arguments: list[str]) -> None:
+    settings, kind = [], ""
+    if "--noise" in arguments:
+        place = arguments.index("--noise")
+        kind = f", noise {arguments[place + 1]}"
+        settings = [f"noise={arguments[place + 1]}"]
+        del arguments[place : place + 2]
+    if "--positions" in arguments:
+        arguments.remove("--positions")
+        kind, settings = kind + ", positions alone", [*settings, "velocities=false"]
+    for seed in (0, 1, 2):
+        for name in arguments or (*PUBLISHED, *MORE):
+            for dim in (2, 3):
+                case = f"{name}, {dim}D, seed {seed}{kind}"
+                result = record("laws", case, name, str(dim), str(seed), *settings)
+                print(case, result["status"], result["force"], result["seconds_in_all"])
+
+
+if __name__ == "__main__":
+    if measuring(measure):
+        sys.exit()
+    main(sys.argv[1:])
