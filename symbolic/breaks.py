@@ -21,7 +21,7 @@ from gnsim.symbolic.simplify import relative_loss
 #: what stands for the engine of a law with a break
 JOINED = "joined"
 #: degree of the polynomial on each side, and of the one across, with as many coefficients
-_SIDE, _ACROSS = 4, 9
+_SIDE, _ACROSS = 8, 17
 _PLACES = 60
 _STRONG = 0.9
 #: half the width in log r of what a network blurs

@@ -138,6 +138,12 @@ class Law:
 
         return plain(self)
 
+    def text(self) -> str:
+        """The pair force in one line of text, which `Law` reads."""
+        from gnsim.symbolic.text import force_text
+
+        return force_text(self)
+
     def latex(self) -> str:
         """The law as LaTeX mathematics, without dollar signs."""
         from gnsim.symbolic.text import latex

@@ -4,10 +4,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.str import StrPrinter
 
+from gnsim.models.terms import KINDS
 from gnsim.symbolic.expressions import attribute_of, evaluated, inlined, names_of
 
 if TYPE_CHECKING:
+    from gnsim.models.terms import Term
     from gnsim.symbolic.law import Constant, Law
 
 _LETTERS = {"mass": "m", "charge": "q"}
@@ -19,7 +23,8 @@ _GREEK = {
 
 def plain(law: "Law") -> str:
     """The force, its constants with errors, the hidden attributes and the verdict, line by line."""
-    lines = [f"F(r) = {sympy.sstr(law.expr)} ({_sense(law)})"]
+    lines = [f"F(r) = {force_text(law)} ({_sense(law)})"]
+    lines += [f"  {term.name}, on each body: {term.formula}" for term in law.terms]
     lines += [f"  {name} = {_with_error(c)}" for name, c in law.constants.items()]
     for name, hidden in law.hidden.items():
         lines.append(f"  {name}{f' [{hidden.unit}]' if hidden.unit else ''}:")
@@ -29,6 +34,18 @@ def plain(law: "Law") -> str:
         lines.append(f"  {law.verdict.status}{':' if law.verdict.reasons else ''}")
         lines += [f"    {reason}" for reason in law.verdict.reasons]
     return "\n".join(lines)
+
+
+def force_text(law: "Law") -> str:
+    """The pair force in one line."""
+    return _Printer().doprint(law.expr)
+
+
+class _Printer(StrPrinter):
+    """sympy's own, but for ``r < b`` that it turns into ``b > r``."""
+
+    def _print_StrictGreaterThan(self, expr: sympy.StrictGreaterThan) -> str:  # noqa: N802
+        return f"{self._print(expr.lts)} < {self._print(expr.gts)}"
 
 
 def _with_error(constant: "Constant") -> str:
@@ -52,7 +69,24 @@ def _sense(law: "Law") -> str:
 def latex(law: "Law") -> str:
     """``F(r) = ...`` with m and q for mass and charge; every name escaped."""
     names = {s: latex_name(s.name) for s in law.expr.free_symbols}
-    return f"F(r) = {sympy.latex(law.expr, symbol_names=names)}"
+    pair = f"F(r) = {_Latex({'symbol_names': names}).doprint(law.expr)}"
+    if not law.terms:
+        return pair
+    return rf"{pair}, \quad \mathbf{{F}}_i = {' '.join(_signed(t) for t in law.terms)}"
+
+
+class _Latex(LatexPrinter):
+    def _print_Relational(self, expr: sympy.core.relational.Relational) -> str:  # noqa: N802
+        return f"{self._print(expr.lts)} < {self._print(expr.gts)}"
+
+
+def _signed(term: "Term") -> str:
+    kind = KINDS[term.kind]
+    stem = kind.symbols(term.dim)[0].partition("_")[0]
+    plain = kind.latex.format(c=latex_name(stem))
+    sign = "" if plain.startswith("-") else "+ "
+    weight = f"{latex_name(f'{term.weight}_i')}\\," if term.weight else ""
+    return f"- {weight}{plain[1:]}" if not sign else f"{sign}{weight}{plain}"
 
 
 def latex_name(name: str) -> str:

@@ -19,13 +19,16 @@ from gnsim.state import State
 class Kind:
     """What a term is like: `symbols` for its coefficients in so many dimensions, and its force.
 
-    `powers` of length and of time are those of its coefficients beside a mass.
+    `formula` and `latex` write that force with `{c}` for the coefficient (the vector of them), and
+    x and v for position and velocity. `powers` of length and of time are those of its coefficients
+    beside a mass.
     `of_velocity` terms are linear in the velocity; static ones have a `potential`
     [nodes, coefficients] for a weight of one.
     """
 
     name: str
-    meaning: str
+    formula: str
+    latex: str
     powers: tuple[int, int]
     symbols: Callable[[int], tuple[str, ...]]
     force: Callable[[Tensor, Tensor], Float[Tensor, "nodes dim coefficients"]]
@@ -64,11 +67,20 @@ def _magnetic(q: Tensor, v: Tensor) -> Tensor:
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("drag", "-gamma v", (0, -1), lambda dim: ("gamma",), _drag),
-        Kind("uniform", "g", (1, -2), lambda dim: _axes("g", dim), _uniform, lambda q: -q),
+        Kind("drag", "-{c}*v_i", r"-{c}\,\mathbf{{v}}_i", (0, -1), lambda dim: ("gamma",), _drag),
+        Kind(
+            "uniform",
+            "{c}",
+            r"\mathbf{{{c}}}",
+            (1, -2),
+            lambda dim: _axes("g", dim),
+            _uniform,
+            lambda q: -q,
+        ),
         Kind(
             "trap",
-            "-kappa q",
+            "-{c}*x_i",
+            r"-{c}\,\mathbf{{x}}_i",
             (0, -2),
             lambda dim: ("kappa",),
             _trap,
@@ -76,7 +88,8 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             "magnetic",
-            "v x B",
+            "v_i x {c}",
+            r"\mathbf{{v}}_i\times\mathbf{{{c}}}",
             (0, -1),
             lambda dim: ("B",) if dim == 2 else _axes("B", dim),
             _magnetic,
@@ -119,6 +132,18 @@ class Term:
     @property
     def of_velocity(self) -> bool:
         return KINDS[self.kind].of_velocity
+
+    @property
+    def formula(self) -> str:
+        """The force on body i as text."""
+        plain = KINDS[self.kind].formula.format(c=self._stem)
+        return f"{self.weight}_i*({plain})" if self.weight else plain
+
+    @property
+    def _stem(self) -> str:
+        """The coefficient, or the vector of them."""
+        stem = KINDS[self.kind].symbols(self.dim)[0].partition("_")[0]
+        return f"{stem}_{self.weight}" if self.weight else stem
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -108,7 +108,8 @@ def _law(discovery: "Discovery") -> dict[str, Any]:
         "reasons": [(kind, what or kind) for kind, _, what in reasons],
         "force": mathml(law.expr, "F", block=True),
         "potential": None if energy is None else mathml(energy, "V", block=True),
-        "force_text": str(law.expr),
+        "force_text": law.text(),
+        "terms": [(term.name, term.formula) for term in law.terms],
         "constants": [
             (mathml(sympy.Symbol(name)), with_error(c.value, c.stderr), unit_text(c.unit))
             for name, c in law.constants.items()

@@ -39,7 +39,7 @@ def metrics(discovery: "Discovery") -> dict[str, Any]:
             "verified": law.verified,
             "status": verdict.status if verdict else None,
             "reasons": verdict.reasons if verdict else (),
-            "force": str(law.expr),
+            "force": law.text(),
             "terms": [term.name for term in law.terms],
             "equals_true_law": discovery.equals_truth,
             "constants": {

@@ -42,7 +42,8 @@ def _law(discovery: "Discovery") -> list[str]:
         "candidate": "a candidate, not a verified law",
         "no law found": "no law found; the best of the equations that were tried",
     }[status]
-    lines = textwrap.wrap(f"F(r) = {law.expr}", _WIDTH - 2, subsequent_indent="         ")
+    lines = textwrap.wrap(f"F(r) = {law.text()}", _WIDTH - 2, subsequent_indent="         ")
+    lines += [f"{term.name}, on each body: {term.formula}" for term in law.terms]
     return [
         f"{short(discovery.dataset.name)}: {called}",
         *("  " + line for line in lines),
