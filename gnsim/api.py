@@ -270,7 +270,9 @@ def _kept(dataset: Dataset, out: Path, seed: int, settings: list[str]) -> Recipe
     copy = recipe.dataset
     if not new and copy.content_hash != _as_stored(dataset).content_hash:
         raise InputError(f"{data}: holds other data than were given; name another folder")
-    known = replace(copy, name=dataset.name, reference=dataset.reference, law=dataset.law)
+    known = replace(
+        copy, name=dataset.name, reference=dataset.reference, law=dataset.law, terms=dataset.terms
+    )
     return recipe.with_dataset(known)
 
 

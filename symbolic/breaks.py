@@ -29,7 +29,7 @@ _BLUR = 0.1
 #: how many times larger the squared misfit of one curve is than that of two where there is a break
 _BREAK = 30.0
 _LEAST_SAMPLES = 30
-#: a side whose force is below this share of the other's may be none at all
+#: a side whose force is below this share of the other's is a network's idea of none
 _NOTHING = 0.05
 
 
@@ -73,20 +73,21 @@ def sides(table: MessageTable, broken: Break) -> tuple[MessageTable, MessageTabl
 def joined(
     before: Sequence[Candidate], after: Sequence[Candidate], broken: Break, table: MessageTable
 ) -> list[Candidate]:
-    """Each form before the break with each after it, no force at all where it is next to none."""
+    """Each form before the break with each after it; a side with next to no force has none."""
     columns = as_columns(table.names, table.X)
     parts = [[c.equation for c in side] for side in (before, after)]
     size = [np.median(np.abs(side.y)) for side in sides(table, broken)]
     for part, own, other in zip(parts, size, reversed(size), strict=True):
         if own < _NOTHING * other:
-            part.insert(0, sympy.S.Zero)
+            part[:] = [sympy.S.Zero]
     inside = symbol("r") < sympy.Float(broken.distance)
     laws = [sympy.Piecewise((a, inside), (b, True)) for a in parts[0] for b in parts[1]]
-    return [
+    whole = [
         Candidate(law, complexity(law), relative_loss(law, columns, table.y), JOINED)
         for law in laws
         if isinstance(law, sympy.Piecewise)
     ]
+    return [candidate for candidate in whole if np.isfinite(candidate.loss)]
 
 
 def _strengths(table: MessageTable) -> list[np.ndarray]:

@@ -100,7 +100,7 @@ def _variables(expr: sympy.Expr) -> tuple[str, ...]:
 def _rounded(expr: sympy.Expr) -> sympy.Expr:
     """Numeric exponents within 1e-9 of an integer become that integer."""
 
-    def near(e: sympy.Expr) -> bool:
+    def near(e: sympy.Basic) -> bool:
         return e.is_Pow and e.exp.is_Float and bool(abs(e.exp - round(e.exp)) <= _INTEGER)
 
     return expr.replace(near, lambda e: e.base ** sympy.Integer(round(e.exp)))

@@ -42,7 +42,7 @@ def _folded(expr: sympy.Expr) -> sympy.Expr:
 def _natural(expr: sympy.Expr) -> sympy.Expr:
     """Powers of a positive number as exponentials, so that ``0.6**r`` reads ``exp(-0.51*r)``."""
 
-    def numeric_base(e: sympy.Expr) -> bool:
+    def numeric_base(e: sympy.Basic) -> bool:
         return e.is_Pow and e.base.is_Number and e.base.is_positive and not e.exp.is_Number
 
     return expr.replace(numeric_base, lambda e: sympy.exp(sympy.Float(sympy.log(e.base)) * e.exp))
@@ -63,7 +63,7 @@ def _without_negligible(expr: sympy.Expr, samples: Mapping[str, np.ndarray]) -> 
 
 
 def _round_exponents(expr: sympy.Expr, tolerance: float) -> sympy.Expr:
-    def near(e: sympy.Expr) -> bool:
+    def near(e: sympy.Basic) -> bool:
         return e.is_Pow and e.exp.is_Float and _ratio(float(e.exp), tolerance) is not None
 
     return expr.replace(near, lambda e: e.base ** _ratio(float(e.exp), tolerance))

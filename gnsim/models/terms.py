@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gnsim.state import State
+from gnsim.state import State, Trajectory
 
 
 @dataclass(frozen=True)
@@ -190,3 +190,18 @@ def _weights(state: State, weight: str) -> Float[Tensor, " nodes"]:
             f"{', '.join(state.attributes) or 'none'}; add it with state.with_attributes"
         )
     return state.attributes[weight]
+
+
+def possible_terms(trajectory: Trajectory, with_attributes: bool) -> tuple[Term, ...]:
+    """Every kind, by itself and, if asked, with each attribute that differs between bodies.
+
+    A trap has no place in a periodic box.
+    """
+    names = [n for n, value in trajectory.attributes.items() if value.unique().numel() > 1]
+    weights = ["", *names] if with_attributes else [""]
+    kinds = [
+        kind.name
+        for kind in KINDS.values()
+        if trajectory.dim in kind.dims and not (kind.name == "trap" and trajectory.box is not None)
+    ]
+    return tuple(Term(kind, trajectory.dim, weight) for kind in kinds for weight in weights)

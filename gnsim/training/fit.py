@@ -107,6 +107,8 @@ def fit(
     if math.isfinite(standing.best):  # else time ended before the first validation
         run.model.load_state_dict(standing.weights)
     run.polish()
+    if config.terms == "auto":
+        run.keep(run.needed_terms())
     return Fitted(run.model, run.validate(), pilots, run.leads)
 
 

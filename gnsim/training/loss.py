@@ -6,18 +6,8 @@ from torch import Tensor, nn
 
 from gnsim.integrators.base import Integrator
 from gnsim.models.coupled import CoupledPairs
-from gnsim.state import Trajectory
-from gnsim.windows import (
-    Windows,
-    acceleration_scale,
-    mean_acceleration_error,
-    mean_accelerations,
-    predict,
-)
-
-#: errors this many times the median have half the pull of a squared error
-_OUTLIER = 3.0
-_RIDGE = 1e-12
+from gnsim.response import cauchy_loss, cauchy_weight, least_squares, response, scaled_errors
+from gnsim.windows import Windows
 
 
 class ProjectedLoss(nn.Module):
@@ -42,68 +32,19 @@ class ProjectedLoss(nn.Module):
         self.correction = torch.zeros_like(model.x)
 
     def forward(self, windows: Windows) -> Float[Tensor, ""]:
-        errors, response = self.linearised(windows)
-        dx = least_squares(response, errors, cauchy_weight(errors.detach()))
+        errors, scale = self.errors(windows)
+        slopes = response(self.model, windows.path) / scale[..., None]
+        dx = least_squares(slopes, errors, cauchy_weight(errors.detach()))
         self.correction = dx.detach()
-        return _cauchy_loss(errors - response @ dx).log()
+        return cauchy_loss(errors - slopes @ dx).log()
 
     def errors(
         self, windows: Windows
     ) -> tuple[Float[Tensor, "kinds rows nodes dim"], Float[Tensor, "rows nodes 1"]]:
         """Errors at the present couplings, each over its scale, and that scale."""
-        path = windows.path
-        predicted = predict(self.model, self.integrator, path, self.substeps)
-        scale = acceleration_scale(windows)
-        return mean_acceleration_error(path, *predicted) / scale, scale
-
-    def linearised(
-        self, windows: Windows
-    ) -> tuple[
-        Float[Tensor, "kinds rows nodes dim"], Float[Tensor, "kinds rows nodes dim numbers"]
-    ]:
-        """Errors at the present x, and what they fall by per unit of each, over their scale."""
-        errors, scale = self.errors(windows)
-        return errors, self._response(windows.path) / scale[..., None]
+        return scaled_errors(self.model, self.integrator, self.substeps, windows)
 
     def accept_correction(self) -> None:
         """Moves the couplings of the model to the solution of the last batch."""
         with torch.no_grad():
             self.model.x += self.correction
-
-    def _response(self, path: Trajectory) -> Float[Tensor, "kinds rows nodes dim numbers"]:
-        """Errors per unit of coupling: the basis accelerations averaged as the errors are."""
-        basis = torch.stack([self.model.basis(state) for state in path])
-        interval = path.t[1] - path.t[0]
-        gain = torch.cumsum(0.5 * interval * (basis[1:] + basis[:-1]), 0)
-        before = torch.cat([torch.zeros_like(gain[:1]), gain[:-1]])
-        # within a step the acceleration is linear in time: q gains h v + h^2 (2 a_0 + a_1) / 6
-        within = interval**2 * (2 * basis[:-1] + basis[1:]) / 6
-        shift = torch.cumsum(interval * before + within, 0)
-        return mean_accelerations(path, shift, gain)
-
-
-def _sizes(errors: Tensor) -> Tensor:
-    return errors.square().sum(-1, keepdim=True)
-
-
-def _cauchy_width(errors: Tensor) -> Tensor:
-    return (_OUTLIER**2 * _sizes(errors.detach()).median()).clamp_min(1e-30)
-
-
-def cauchy_weight(errors: Tensor) -> Tensor:
-    return 1 / (1 + _sizes(errors) / _cauchy_width(errors))
-
-
-def _cauchy_loss(errors: Tensor) -> Tensor:
-    width = _cauchy_width(errors)
-    return (width * torch.log1p(_sizes(errors) / width)).mean()
-
-
-def least_squares(response: Tensor, errors: Tensor, weight: Tensor) -> Float[Tensor, " numbers"]:
-    """Weighted normal equations, columns of equal length, a ridge far below the data's reach."""
-    rows = (response * weight.sqrt()[..., None]).reshape(-1, response.shape[-1])
-    target = (errors * weight.sqrt()).reshape(-1)
-    length = rows.detach().norm(dim=0).clamp_min(torch.finfo(rows.dtype).tiny)
-    rows = rows / length
-    gram = rows.T @ rows + _RIDGE * torch.eye(rows.shape[1], dtype=rows.dtype)
-    return torch.linalg.solve(gram, rows.T @ target) / length

@@ -14,7 +14,9 @@ from gnsim.graph import displacement, distance
 from gnsim.integrators import INTEGRATORS
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.radial import RadialNetwork
+from gnsim.models.terms import Term
 from gnsim.noise import quiet_steps
+from gnsim.response import Rows, surviving_terms
 from gnsim.state import Trajectory
 from gnsim.training.checkpoint import Checkpoint, flatten, unflatten
 from gnsim.training.config import TrainingConfig
@@ -110,13 +112,34 @@ class Training:
 
     def polish(self) -> None:
         """Solves the couplings once more, from many windows at once."""
-        windows = self.many_windows()
+        windows = self._many_windows()
         for _ in range(_POLISH_ROUNDS):
             with torch.no_grad():
                 self.loss(windows)
             self.loss.accept_correction()
 
-    def many_windows(self) -> Windows:
+    def keep(self, terms: tuple[Term, ...]) -> None:
+        """Goes on without the other terms; couplings and coefficients are solved for again."""
+        if terms == self.model.terms:
+            return
+        old = self.model
+        kept = [field.coefficients for field in old.fields() if field.term in terms]
+        self.model = CoupledPairs(old.pair, replace(old.structure, terms=terms), old.bodies).to(
+            old.x
+        )
+        self.model.x = torch.cat([old.couplings, *kept])
+        self.loss = ProjectedLoss(self.model, self.loss.integrator, self.loss.substeps)
+        self.polish()
+
+    def needed_terms(self) -> tuple[Term, ...]:
+        """The terms that the held-out windows need."""
+        train, held_out = (
+            Rows.of(self.model, self.loss.integrator, self.loss.substeps, windows)
+            for windows in (self._many_windows(), self.held_out)
+        )
+        return surviving_terms(self.model, train, held_out)
+
+    def _many_windows(self) -> Windows:
         """Training windows, as many as a solution for the couplings by itself can have."""
         return self.sampler.spread(self._at_most(_POLISH_WINDOWS))
 

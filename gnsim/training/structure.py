@@ -11,11 +11,10 @@ from dataclasses import replace
 from gnsim.config import did_you_mean
 from gnsim.errors import InputError
 from gnsim.models.coupled import COUPLINGS, Structure
-from gnsim.models.terms import KINDS, Term
+from gnsim.models.terms import KINDS, Term, possible_terms
 from gnsim.state import Trajectory
 from gnsim.training.config import TrainingConfig
 from gnsim.training.step import Training
-from gnsim.training.survival import surviving_terms
 
 #: a coupling with hidden numbers must bring the error below this share to be preferred
 _PREFERRED = 0.5
@@ -42,7 +41,7 @@ def choose_structure(
     chosen = _preferred(errors)
     structure = pilots[chosen].model.structure
     if config.terms == "auto":
-        structure = replace(structure, terms=surviving_terms(pilots[chosen]))
+        structure = replace(structure, terms=pilots[chosen].needed_terms())
     return structure, errors if len(tried) > 1 else {}
 
 
@@ -57,23 +56,6 @@ def check_terms(setting: str) -> None:
             raise InputError(f"training.terms: '{kind}' is unknown; {did_you_mean(kind, known)}")
 
 
-def possible_terms(train: Trajectory, coupling: str) -> tuple[Term, ...]:
-    """Every kind, by itself and with each attribute that differs between bodies.
-
-    Where masses are hidden, terms are accelerations and the charges in them unknown. A trap has no
-    place in a periodic box.
-    """
-    weights = [""]
-    if coupling == "none":
-        weights += [name for name, value in train.attributes.items() if value.unique().numel() > 1]
-    kinds = [
-        kind.name
-        for kind in KINDS.values()
-        if train.dim in kind.dims and not (kind.name == "trap" and train.box is not None)
-    ]
-    return tuple(Term(kind, train.dim, weight) for kind in kinds for weight in weights)
-
-
 def _couplings(train: Trajectory, config: TrainingConfig) -> tuple[str, ...]:
     if config.coupling != "auto":
         return (config.coupling,)
@@ -82,7 +64,7 @@ def _couplings(train: Trajectory, config: TrainingConfig) -> tuple[str, ...]:
 
 def _terms(setting: str, train: Trajectory, coupling: str) -> tuple[Term, ...]:
     if setting == "auto":
-        return possible_terms(train, coupling)
+        return possible_terms(train, with_attributes=coupling == "none")
     names = [] if setting == "none" else [name.strip() for name in setting.split(",")]
     return tuple(Term.named(name, train.dim) for name in names)
 

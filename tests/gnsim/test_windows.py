@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gnsim.dynamics import Dynamics
+from gnsim.dynamics import Dynamics, Split
 from gnsim.integrators import Leapfrog
 from gnsim.state import State, Trajectory
 from gnsim.windows import Windows, WindowSampler, mean_acceleration_error, predict
@@ -15,10 +15,8 @@ SYSTEMS, BODIES, DIM, FRAMES, STEPS = 3, 2, 2, 14, 4
 INTERVAL = 0.25
 
 
-class Uniform(Dynamics):
+class Uniform(Split):
     """Every body has the constant acceleration ``a``: leapfrog is exact."""
-
-    separable = True
 
     def __init__(self, a: torch.Tensor) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ from functools import cache
 import pytest
 import torch
 
+import gnsim.response as response_module
 import gnsim.training.loss as loss_module
 from gnsim.datasets.systems import simulate
 from gnsim.integrators import KahanLi6, Leapfrog
@@ -124,9 +125,9 @@ def slope_defect(windows: Windows, monkeypatch: pytest.MonkeyPatch, rounds: int)
         loss.accept_correction()
     with torch.no_grad():
         errors, _ = loss.errors(windows)
-        width = loss_module._cauchy_width(errors)
+        width = response_module._cauchy_width(errors)
     # the width and the weights are held in the gradient, as in reweighted least squares
-    monkeypatch.setattr(loss_module, "_cauchy_width", lambda errors: width)
+    monkeypatch.setattr(response_module, "_cauchy_width", lambda errors: width)
     loss(windows).backward()
     parameters = (model.pair.linear.weight, model.pair.body[0].weight, model.pair.body[4].weight)
     return max(_defect(loss, windows, parameter) for parameter in parameters)
