@@ -13,14 +13,16 @@ import torch
 
 from gnsim.datasets.systems import SYSTEMS, hamiltonian, simulate
 from gnsim.integrators import KahanLi8
+from gnsim.models.coupled import Structure
 from gnsim.simulator import Simulator
 from gnsim.state import Trajectory
+from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.engines import engine
-from gnsim.symbolic.forms import form_of
-from gnsim.symbolic.front import gathered
-from gnsim.symbolic.law import Constant, Law
+from gnsim.symbolic.front import gathered, steepest
+from gnsim.symbolic.law import Law
 from gnsim.symbolic.messages import sample_messages
-from gnsim.symbolic.parser import symbol
+from gnsim.symbolic.refit import Problem
+from gnsim.symbolic.select import select
 from gnsim.windows import WindowSampler
 
 SECONDS = 40.0
@@ -46,8 +48,9 @@ def unlike(path: Trajectory) -> Trajectory:
 
 
 def distilled(name: str, folder: Path) -> Law:
-    """The best candidate that Operon makes of the true messages, as a law."""
-    sampler = WindowSampler(unlike(paths(name)), 1)
+    """What the symbolic stage makes of the true messages: search, choice, refit, law."""
+    path = unlike(paths(name))
+    sampler = WindowSampler(path, 1)
     table = sample_messages(hamiltonian(name), sampler, 1000, 0)
     names, columns = table.invariants()
     found = engine("operon").search(
@@ -55,10 +58,14 @@ def distilled(name: str, folder: Path) -> Law:
     )
     offered = [replace(c, equation=table.in_attributes(c.equation)) for c in found]
     front = gathered(offered, table.names, table.X, table.y)
-    form = form_of(min(front, key=lambda c: c.loss).equation)
-    constants = {"k": form.strength, **form.constants}
-    named = {name: Constant(value, 0.0) for name, value in constants.items()}
-    return Law(symbol("k") * form.shape, named, 3)
+    train, held_out = (
+        Problem.of(paths(name).systems(part), 5, 40, KahanLi8(), 4)
+        for part in torch.arange(50).split(30)
+    )
+    one = torch.ones(1, dtype=torch.float64)
+    fit = select(steepest(front, 3), Structure("none"), train, held_out, one).chosen.fit
+    parts = parts_of(fit, ("a", "b", "c", "d"), path.units)
+    return Law(parts.force, parts.constants, 3)
 
 
 @pytest.mark.parametrize("name", ["spring", "r2", "charge"])
