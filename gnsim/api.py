@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gnsim import discovery as chain
-from gnsim.bodies import body_names
 from gnsim.config import as_mapping, parse_settings
 from gnsim.datasets import Dataset, load, write
 from gnsim.datasets.splits import split
@@ -19,7 +18,6 @@ from gnsim.errors import InputError
 from gnsim.recipe import CONFIG, Recipe, check_parts, refuse_foreign, run_folder
 from gnsim.runs import RunFolder
 from gnsim.state import Trajectory
-from gnsim.symbolic.assemble import Parts, parts_of
 from gnsim.symbolic.engines import EngineError
 from gnsim.symbolic.law import Law
 from gnsim.training.checkpoint import CheckpointFolder
@@ -199,16 +197,9 @@ def write_results(
 
     found.law.save(folder / "law.json")
     write_figures(found, folder / "figures")
-    write_report(found, folder.path, command, candidates_of(found))
+    write_report(found, folder.path, command)
     folder.write(_SUMMARY, summary(found) + "\n")
     folder.write_json(_METRICS, {**metrics(found), "time_limit": time_limit})
-
-
-def candidates_of(found: Discovery) -> list[Parts]:
-    """The refitted candidates in the symbols that the law is written in."""
-    data = found.dataset.train
-    fits = (scored.fit for scored in found.selection.scored)
-    return [parts_of(fit, body_names(data), data.units) for fit in fits]
 
 
 def _tell_of_training(path: Path, recipe: Recipe, tell: Progress) -> None:

@@ -5,14 +5,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.state import Trajectory
-from gnsim.windows import typical_acceleration
 
 #: fourth differences of white noise have this variance in units of its own
 _FOURTH = 70.0
 #: the median of the size of a normal number
 _MEDIAN = 0.6745
-#: share of the usual acceleration that noise may make of the error of one window
-_QUIET = 0.1
+#: share of the mean acceleration over a window that noise may make; that where nothing else does
+_QUIET, _NOTHING_ELSE = 0.1, 0.7
 _LENGTHS = (1, 2, 4, 8, 16)
 
 
@@ -46,14 +45,25 @@ def window_noise(trajectory: Trajectory, steps: int) -> Float[Tensor, "bodies ki
 def quiet_steps(trajectory: Trajectory) -> int:
     """The shortest window in which noise does not rule for most bodies; one step without noise.
 
-    Two at least where velocities were not measured: the first is spent on them.
+    Two at least where velocities were not measured: the first is spent on them. The shortest as
+    well where noise rules in windows of any length: there is no motion to wait for.
     """
-    systems = trajectory.num_systems
-    usual = typical_acceleration(trajectory).view(systems, -1).median(0).values
     longest = max(1, (len(trajectory) - 1) // 4)
     lengths = [n for n in _LENGTHS if n <= longest and (trajectory.velocity_given or n > 1)]
+    if not lengths:
+        return longest
     for steps in lengths:
-        made = window_noise(trajectory, steps).min(1).values
-        if float((made / usual).median()) <= _QUIET:
+        share = _share_of_noise(trajectory, steps)
+        if share <= _QUIET:
             return steps
-    return lengths[-1] if lengths else longest
+    return lengths[0] if share > _NOTHING_ELSE else lengths[-1]
+
+
+def _share_of_noise(trajectory: Trajectory, steps: int) -> float:
+    """What noise makes of the mean acceleration over so many steps, of the median body."""
+    T = steps * float(trajectory.t[1] - trajectory.t[0])
+    change = (trajectory.velocity[steps:] - trajectory.velocity[:-steps]).norm(dim=-1) / T
+    of_body = change.view(len(change) * trajectory.num_systems, -1).median(0).values
+    made = trajectory.dim**0.5 * window_noise(trajectory, steps).min(1).values
+    tiny = torch.finfo(made.dtype).tiny
+    return float((made / of_body.clamp_min(tiny)).median())

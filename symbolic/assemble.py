@@ -13,10 +13,9 @@ from gnsim.models.terms import KINDS, Term
 from gnsim.state import Units
 from gnsim.symbolic.expressions import evaluated
 from gnsim.symbolic.law import Constant, Hidden
-from gnsim.symbolic.parser import parse, symbol
+from gnsim.symbolic.naming import constant_names, named_force, strength_name
 from gnsim.symbolic.refit import Fit
 
-_MASS_FACTOR = "mass_i*mass_j"
 #: the least mass, in units of the largest, so that momenta stay defined
 _TRIFLE = 1e-12
 
@@ -40,29 +39,27 @@ def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
     ``metadata``.
     """
     end = len(fit.form.constants) + fit.num_couplings
-    names = _names(fit)
-    force = fit.form.shape.xreplace({symbol(a): symbol(b) for a, b in names.items()})
+    names = constant_names(fit)
     unit_body = _best_known(fit)
     mass_unit = units.mass
     if fit.coupling != "none":
         mass_unit = f"mass of {bodies[unit_body]}"
     named_units = Units(units.length, units.time, mass_unit)
-    of_masses = fit.coupling == "source"
-    strength = "G" if of_masses else "k"
     value, error = fit.estimate(lambda p: _strength(fit.coupling, _couplings_of(fit)(p), unit_body))
-    constants = {strength: Constant(float(value), float(error), _unit(fit, names, named_units))}
+    constants = {
+        strength_name(fit): Constant(float(value), float(error), _unit(fit, names, named_units))
+    }
     for k, name in enumerate(fit.form.constants):
         value, error = fit.estimate(itemgetter(k))
-        length = named_units.length if names[name].startswith("r0") else ""
+        length = named_units.length if names[name].startswith(("r0", "b")) else ""
         constants[names[name]] = Constant(float(value), float(error), length)
     terms = _terms(fit)
     constants |= _coefficients(fit, end, terms, named_units)
-    factor = parse(_MASS_FACTOR, ("mass_i", "mass_j")) if of_masses else sympy.S.One
     hidden, metadata = {}, {}
     if fit.coupling != "none":
         hidden["mass"] = _masses(fit, unit_body, bodies, mass_unit)
         metadata["couplings"] = _couplings(fit, bodies)
-    return Parts(symbol(strength) * factor * force, terms, constants, hidden, metadata)
+    return Parts(named_force(fit), terms, constants, hidden, metadata)
 
 
 def _terms(fit: Fit) -> tuple[Term, ...]:
@@ -94,28 +91,6 @@ def _term_unit(term: Term, units: Units) -> str:
     if mass and not units.mass:
         return ""
     return _product(((units.length, length), (units.time, time), (units.mass, mass)))
-
-
-def _names(fit: Fit) -> dict[str, str]:
-    """A constant that is added to r is a length r0; the others are numbered."""
-    r = symbol("r")
-    lengths = {
-        s.name
-        for sum_ in fit.form.shape.atoms(sympy.Add)
-        if r in sum_.args
-        for term in sum_.args
-        for s in term.free_symbols - {r}
-        if term in (s, -s)
-    }
-    named: dict[str, str] = {}
-    used = 0
-    for name in fit.form.constants:
-        if name in lengths and "r0" not in named.values():
-            named[name] = "r0"
-        else:
-            used += 1
-            named[name] = f"c{used}"
-    return named
 
 
 def _best_known(fit: Fit) -> int:

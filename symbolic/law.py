@@ -142,7 +142,7 @@ class Law:
         """The pair force in one line of text, which `Law` reads."""
         from gnsim.symbolic.text import force_text
 
-        return force_text(self)
+        return force_text(self.expr)
 
     def latex(self) -> str:
         """The law as LaTeX mathematics, without dollar signs."""

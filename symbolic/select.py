@@ -15,9 +15,11 @@ from gnsim.models.terms import Term
 from gnsim.symbolic.expressions import complexity, is_symmetric
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.front import Candidate
+from gnsim.symbolic.naming import constant_names, named_force
 from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.refit import Fit, Problem, RefitError, final_error, refit
 from gnsim.symbolic.simplify import rounded_exponents
+from gnsim.symbolic.text import force_text
 
 #: relative errors below this are the integrator's; forms are not told apart by them
 NUMERICAL = 1e-6
@@ -43,6 +45,11 @@ class Scored:
     loss: float
     engine: str
     sizes: Tensor
+
+    @property
+    def force(self) -> sympy.Expr:
+        """The pair force with its constants by name, as a law has them."""
+        return named_force(self.fit)
 
 
 @dataclass(frozen=True)
@@ -239,7 +246,7 @@ def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:
 
 def vague(fit: Fit) -> tuple[str, ...]:
     """The constants of a form that are not five standard errors from zero."""
-    names = tuple(fit.form.constants)
+    names = tuple(constant_names(fit).values())
     values, errors = fit.estimate(lambda p: p[: len(names)])
     determined = values.abs() > _SIGNIFICANT * errors
     return tuple(name for name, known in zip(names, determined.tolist(), strict=True) if not known)
@@ -266,4 +273,4 @@ def _rejection(rival: Scored, chosen: Scored) -> str:
 
 
 def _text(scored: Scored) -> str:
-    return f"{sympy.sstr(scored.fit.form.shape)} (size {scored.complexity})"
+    return f"{force_text(scored.force)} (size {scored.complexity})"

@@ -23,7 +23,7 @@ _GREEK = {
 
 def plain(law: "Law") -> str:
     """The force, its constants with errors, the hidden attributes and the verdict, line by line."""
-    lines = [f"F(r) = {force_text(law)} ({_sense(law)})"]
+    lines = [f"F(r) = {force_text(law.expr)} ({_sense(law)})"]
     lines += [f"  {term.name}, on each body: {term.formula}" for term in law.terms]
     lines += [f"  {name} = {_with_error(c)}" for name, c in law.constants.items()]
     for name, hidden in law.hidden.items():
@@ -36,9 +36,9 @@ def plain(law: "Law") -> str:
     return "\n".join(lines)
 
 
-def force_text(law: "Law") -> str:
-    """The pair force in one line."""
-    return _Printer().doprint(law.expr)
+def force_text(force: sympy.Expr) -> str:
+    """A pair force in one line."""
+    return _Printer().doprint(force)
 
 
 class _Printer(StrPrinter):

@@ -5,6 +5,7 @@ coefficients are solved for like couplings (`gnsim.models.coupled`). A kind of t
 `KINDS`; what is static has a potential and goes into H, what depends on the velocity does not.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -150,6 +151,12 @@ class Term:
         """A name for each coefficient."""
         plain = KINDS[self.kind].symbols(self.dim)
         return tuple(f"{symbol}_{self.weight}" for symbol in plain) if self.weight else plain
+
+    def resolvable(self, state: State, dt: float) -> float:
+        """The largest coefficient whose motion steps of `dt` resolve; inf for a uniform field."""
+        length, time = KINDS[self.kind].powers
+        rate = (_weights(state, self.weight) / state.mass).abs().median()
+        return float(dt**time / rate) if length == 0 and rate > 0 else math.inf
 
     def force(self, state: State) -> Float[Tensor, "nodes dim coefficients"]:
         """The force on each body per unit of each coefficient."""

@@ -1,8 +1,7 @@
 """The report: one page that needs nothing but itself, and no network."""
 
 import base64
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ from gnsim.visualize import draw, rendered
 
 if TYPE_CHECKING:
     from gnsim.discovery import Discovery
-    from gnsim.symbolic.assemble import Parts
 
 _TEMPLATE, _STYLE = "report.html.j2", "report.css"
 _DPI = 150
@@ -56,18 +54,15 @@ _MEANINGS: Mapping[str, str] = {
 }
 
 
-def write_report(
-    discovery: "Discovery", folder: Path, command: str, candidates: Sequence["Parts"]
-) -> Path:
+def write_report(discovery: "Discovery", folder: Path, command: str) -> Path:
     """Writes ``report.html`` in `folder`, figures and all; `command` is what repeats the run.
 
-    `candidates` are those of the selection in the symbols of a law, in its order. Names and
-    units come from users' files: everything is escaped, and the page runs no script.
+    Names and units come from users' files: everything is escaped, and the page runs no script.
     """
-    return write_atomic(folder / "report.html", page(discovery, command, candidates))
+    return write_atomic(folder / "report.html", page(discovery, command))
 
 
-def page(discovery: "Discovery", command: str, candidates: Sequence["Parts"]) -> str:
+def page(discovery: "Discovery", command: str) -> str:
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {"number": number, "signed": signed, "typeset": typeset}
@@ -81,7 +76,7 @@ def page(discovery: "Discovery", command: str, candidates: Sequence["Parts"]) ->
         figures=_figures(discovery),
         captions=_CAPTIONS,
         **_law(discovery),
-        **_candidates(discovery, candidates),
+        **_candidates(discovery),
         **_motion(discovery),
         **_making(discovery),
     )
@@ -135,37 +130,20 @@ def _coupling_unit(discovery: "Discovery") -> str:
     return unit.replace(f"({mass})^-1", "").replace(f"{mass}^-1", "").strip() if mass else ""
 
 
-def _candidates(discovery: "Discovery", candidates: Sequence["Parts"]) -> dict[str, Any]:
+def _candidates(discovery: "Discovery") -> dict[str, Any]:
     selection = discovery.selection
     rows = [
         {
-            "form": mathml(parts.force),
+            "form": mathml(scored.force),
             "complexity": scored.complexity,
             "engine": scored.engine,
             "loss": scored.loss,
             "error": scored.error,
             "chosen": scored is selection.chosen,
         }
-        for scored, parts in zip(selection.scored, candidates, strict=True)
+        for scored in selection.scored
     ]
-    reasons = [_in_symbols_of_law(reason, discovery, candidates) for reason in selection.reasons]
-    return {"candidates": rows, "selection_reasons": reasons}
-
-
-def _in_symbols_of_law(reason: str, discovery: "Discovery", candidates: Sequence["Parts"]) -> str:
-    """A reason of the selection, which names forms by their shape and size, as the table has it."""
-    head, determine, names = reason.partition(" determine its ")
-    for scored, parts in zip(discovery.selection.scored, candidates, strict=True):
-        size, form = f" (size {scored.complexity})", scored.fit.form
-        text = sympy.sstr(form.shape) + size
-        if head.startswith(text):  # the strength, the first constant, is none of the form's
-            names = _renamed(names, dict(zip(form.constants, [*parts.constants][1:], strict=True)))
-        head = re.sub(rf"(?<!\S){re.escape(text)}", f"{parts.force}{size}", head)
-    return f"{head}{determine}{names}"
-
-
-def _renamed(text: str, names: Mapping[str, str]) -> str:
-    return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), text)
+    return {"candidates": rows, "selection_reasons": selection.reasons}
 
 
 def _motion(discovery: "Discovery") -> dict[str, Any]:

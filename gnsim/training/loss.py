@@ -22,11 +22,20 @@ class ProjectedLoss(nn.Module):
     Each error is divided by the size of the acceleration it belongs to, so that the Moon and
     Neptune both count, and enters by Cauchy's logarithm, so that close encounters neither rule nor
     vanish. The logarithm of the mean makes the step of the optimiser independent of its size.
+
+    `limits` bound the numbers x: on data without any motion in them, linear solutions run away.
     """
 
-    def __init__(self, model: CoupledPairs, integrator: Integrator, substeps: int) -> None:
+    def __init__(
+        self,
+        model: CoupledPairs,
+        integrator: Integrator,
+        substeps: int,
+        limits: Float[Tensor, " numbers"] | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
+        self.limits = torch.full_like(model.x, torch.inf) if limits is None else limits
         self.integrator = integrator
         self.substeps = substeps
         self.correction = torch.zeros_like(model.x)
@@ -45,6 +54,7 @@ class ProjectedLoss(nn.Module):
         return scaled_errors(self.model, self.integrator, self.substeps, windows)
 
     def accept_correction(self) -> None:
-        """Moves the couplings of the model to the solution of the last batch."""
+        """Moves the couplings of the model to the solution of the last batch, within the limits."""
         with torch.no_grad():
             self.model.x += self.correction
+            self.model.x.clamp_(-self.limits, self.limits)

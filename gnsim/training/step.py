@@ -66,7 +66,7 @@ class Training:
         self.model = untrained(train, config, structure, seed)
         self.network = _radial(self.model)
         self._scale_network()
-        self.loss = ProjectedLoss(self.model, INTEGRATORS[config.integrator](), config.substeps)
+        self.loss = self._projected_loss()
         self._start_line()
         optimiser = torch.optim.Adam(_groups(self.network, config.learning_rate), eps=1e-16)
         self.wrapped, self.optimiser = self.fabric.setup(self.loss, optimiser)
@@ -128,8 +128,19 @@ class Training:
             old.x
         )
         self.model.x = torch.cat([old.couplings, *kept])
-        self.loss = ProjectedLoss(self.model, self.loss.integrator, self.loss.substeps)
+        self.loss = self._projected_loss()
         self.polish()
+
+    def _projected_loss(self) -> ProjectedLoss:
+        """The loss of the present model, its coefficients kept to what the frames resolve."""
+        start = self.sampler.trajectory[0]
+        dt = self.sampler.interval
+        counts = torch.tensor([len(term.symbols) for term in self.model.terms], dtype=torch.long)
+        largest = torch.tensor([term.resolvable(start, dt) for term in self.model.terms])
+        of_couplings = torch.full((self.model.num_couplings,), torch.inf)
+        limits = torch.cat([of_couplings, largest.repeat_interleave(counts)]).to(self.model.x)
+        integrator = INTEGRATORS[self.config.integrator]()
+        return ProjectedLoss(self.model, integrator, self.config.substeps, limits)
 
     def needed_terms(self) -> tuple[Term, ...]:
         """The terms that the held-out windows need."""

@@ -9,7 +9,6 @@ import pytest
 import sympy
 import torch
 
-from gnsim.api import candidates_of
 from gnsim.report import metrics, summary, write_report
 from gnsim.report.mathml import mathml
 from gnsim.report.numbers import DASH, MINUS, TIMES, number, typeset, unit_text, with_error
@@ -30,7 +29,7 @@ def ascii_of(text):
 
 def shown_page(discovery, command):
     """The page with its candidates as a run has them."""
-    return page(discovery, command, candidates_of(discovery))
+    return page(discovery, command)
 
 
 class Tags(HTMLParser):
@@ -68,7 +67,7 @@ def hostile_page(hostile):
 
 
 def test_the_report_is_the_page_as_one_file(discovery, tmp_path, undrawn):
-    path = write_report(discovery, tmp_path, COMMAND, candidates_of(discovery))
+    path = write_report(discovery, tmp_path, COMMAND)
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
     assert path.read_text(encoding="utf-8") == shown_page(discovery, COMMAND)
 
@@ -107,16 +106,10 @@ def test_candidates_are_written_in_the_symbols_of_the_law(discovery, undrawn):
     assert "c0" not in listed.partition("How it was made")[0]
 
 
-def test_constants_that_are_not_determined_have_the_names_of_the_form(discovery, undrawn):
-    scored = discovery.selection.scored[1]
-    (old,) = scored.fit.form.constants
-    vague = (
-        f"{scored.fit.form.shape} (size 6) was rejected: the data do not determine its {old} (x)"
-    )
-    selection = replace(discovery.selection, reasons=(vague,))
-    shown = Tags(shown_page(replace(discovery, selection=selection), COMMAND)).text
-    assert old != "r0"
-    assert "k*(r - r0) (size 6) was rejected: the data do not determine its r0 (x)" in shown
+def test_reasons_name_candidates_as_the_table_does(discovery, undrawn):
+    shown = Tags(shown_page(discovery, COMMAND)).text
+    assert "k*(r - r0) (size 6) replaces k*r (size 3)" in shown
+    assert " c0" not in shown
 
 
 def test_numbers_of_a_page_are_of_one_style(discovery, undrawn):
