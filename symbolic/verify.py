@@ -78,8 +78,9 @@ def verify(
     vague = _vague(constants, fit.structure.terms)
     checks = {
         f"it leaves {unexplained:.2g} of the held-out acceleration unexplained, for the body for "
-        f"which that is most (at most {_UNEXPLAINED:g} wanted, or the {float(of_noise.max()):.2g} "
-        "that noise makes)": bool((shares <= (_AS_NOISE * of_noise).clamp_min(_UNEXPLAINED)).all()),
+        f"which that is most (at most {_UNEXPLAINED:g} wanted{_or_noise(of_noise)})": bool(
+            (shares <= (_AS_NOISE * of_noise).clamp_min(_UNEXPLAINED)).all()
+        ),
         f"its held-out error {errors['law']:.2g} stands against "
         f"{errors['law_on_training_data']:.2g} on the training data": beyond["law"]
         <= _GENERALISES * beyond["law_on_training_data"],
@@ -102,6 +103,12 @@ def verify(
     if all(checks.values()):
         return Verdict(True, "verified", reasons), errors
     return Verdict(False, "candidate", reasons), errors
+
+
+def _or_noise(shares: torch.Tensor) -> str:
+    """What noise makes, in words, where it is much."""
+    most = float(shares.max())
+    return f", or the {most:.2g} that noise makes" if _AS_NOISE * most > _UNEXPLAINED else ""
 
 
 def _vague(constants: Mapping[str, Constant], terms: Sequence[Term]) -> list[str]:

@@ -19,7 +19,9 @@ from gnsim.training.config import TrainingConfig
 
 Patch = pytest.MonkeyPatch
 QUICK = DiscoveryConfig(
-    training=TrainingConfig(hidden=8, steps=100, validate_every=50, pairs_per_batch=200),
+    training=TrainingConfig(
+        hidden=8, steps=100, pilot_steps=20, validate_every=50, pairs_per_batch=200
+    ),
     symbolic=SymbolicConfig(
         engine="operon",
         runs=1,

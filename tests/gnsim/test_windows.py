@@ -8,7 +8,7 @@ import torch
 from gnsim.dynamics import Dynamics, Split
 from gnsim.integrators import Leapfrog
 from gnsim.state import State, Trajectory
-from gnsim.windows import Windows, WindowSampler, mean_acceleration_error, predict
+from gnsim.windows import Windows, WindowSampler, mean_acceleration_error, mean_accelerations, predict
 
 ROUNDING = 1e-12
 SYSTEMS, BODIES, DIM, FRAMES, STEPS = 3, 2, 2, 14, 4
@@ -180,3 +180,19 @@ def test_too_few_frames_are_refused() -> None:
     with pytest.raises(ValueError, match="needs 5 frames, found 4"):
         WindowSampler(short, STEPS)
     assert WindowSampler(falling().frames(slice(0, STEPS + 1)), STEPS).total == SYSTEMS
+
+
+def test_an_unknown_start_velocity_is_no_error() -> None:
+    """A wrong velocity at the start leaves nothing, a missing acceleration all of itself."""
+    path = falling(velocity_given=False)
+    windows = WindowSampler(path, STEPS).spread(6)
+    t = windows.path.t[1:, None, None]
+    slope = torch.tensor([0.4, -0.2], dtype=torch.float64)
+    shift = (slope * t).expand(-1, windows.path.num_nodes, -1)
+    assert mean_accelerations(windows.path, shift, shift).abs().max() < ROUNDING
+    missing = (0.5 * ACCELERATION * t.square()).expand_as(shift)
+    found = mean_accelerations(windows.path, shift + missing, shift)
+    assert found.shape[:2] == (1, STEPS - 1)
+    assert torch.allclose(found, ACCELERATION.expand_as(found))
+    given = replace(windows.path, velocity_given=True)
+    assert mean_accelerations(given, shift, shift).abs().max() > 0.1

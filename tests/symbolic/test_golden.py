@@ -59,16 +59,16 @@ def distilled(name: str, folder: Path) -> Law:
     offered = [replace(c, equation=table.in_attributes(c.equation)) for c in found]
     front = gathered(offered, table.names, table.X, table.y)
     train, held_out = (
-        Problem.of(paths(name).systems(part), 5, 40, KahanLi8(), 4)
+        Problem.of(paths(name).systems(part), 5, 30, KahanLi8(), 3)
         for part in torch.arange(50).split(30)
     )
     one = torch.ones(1, dtype=torch.float64)
-    fit = select(steepest(front, 3), Structure("none"), train, held_out, one).chosen.fit
+    fit = select(steepest(front, 2), Structure("none"), train, held_out, one).chosen.fit
     parts = parts_of(fit, ("a", "b", "c", "d"), path.units)
     return Law(parts.force, parts.constants, 3)
 
 
-@pytest.mark.parametrize("name", ["spring", "r2", "charge"])
+@pytest.mark.parametrize("name", ["spring", "charge"])
 def test_messages_of_the_truth_become_its_law(name: str, tmp_path: Path) -> None:
     law = distilled(name, tmp_path)
     assert law.equals(written(name)), str(law)

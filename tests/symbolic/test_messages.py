@@ -10,7 +10,9 @@ import torch
 from gnsim.datasets.systems import hamiltonian, simulate
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.pairwise import Attributes, PairPotential
+from gnsim.symbolic.expressions import is_symmetric
 from gnsim.symbolic.messages import sample_messages
+from gnsim.symbolic.parser import parse
 from gnsim.windows import WindowSampler
 
 
@@ -77,3 +79,16 @@ def test_a_model_without_forces_is_refused() -> None:
     model = CoupledPairs(Nothing(), Structure("none"), 4).double()
     with pytest.raises(ValueError, match="train the model"):
         sample_messages(model, sampler(), 50, 0)
+
+
+def test_invariants_do_not_tell_the_bodies_apart() -> None:
+    table = sample_messages(hamiltonian("spring"), sampler(), 50, 0)
+    names, columns = table.invariants()
+    assert set(names) == {"r", "mass_product", "mass_sum", "charge_product", "charge_sum"}
+    given = dict(zip(table.names, table.X.T, strict=True))
+    product = given["mass_i"] * given["mass_j"]
+    assert np.array_equal(columns[:, names.index("mass_product")], product)
+    found = table.in_attributes(parse("mass_product/r**2 + charge_sum", names))
+    variables = ("r", "mass_i", "mass_j", "charge_i", "charge_j")
+    assert found == parse("mass_i*mass_j/r**2 + charge_i + charge_j", variables)
+    assert is_symmetric(found)

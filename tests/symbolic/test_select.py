@@ -12,6 +12,7 @@ from gnsim.datasets.systems.truth import integrate
 from gnsim.integrators import KahanLi6
 from gnsim.models.coupled import Structure
 from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
+from gnsim.models.terms import Term
 from gnsim.state import Trajectory
 from gnsim.symbolic.equality import equals
 from gnsim.symbolic.front import Candidate
@@ -85,3 +86,28 @@ def test_exponents_are_rounded_where_data_do_not_object(power: float, rounded: b
     assert (not exponents) == rounded
     if not rounded:
         assert exponents[0] == pytest.approx(-2.05, abs=1e-3)
+
+
+def damped(name: str) -> Selection:
+    """Springs, damped or not, with drag and a uniform field in the structure that is tried."""
+    whole = simulate(name, trajectories=14, bodies=3, dim=2, frames=13, interval=0.1)
+    parts = (whole.systems(torch.arange(9)), whole.systems(torch.arange(9, 14)))
+    problems = [Problem.of(part, 4, 18, KahanLi6(), 1) for part in parts]
+    structure = Structure("none", (Term("drag", 2), Term("uniform", 2)))
+    start = torch.tensor([1.0, 0.1, 0.0, 0.0], dtype=torch.float64)
+    candidates = [Candidate(parse(text, ("r",)), 0, 0.0, "test") for text in ("r", "1.9*r - 1.8")]
+    return select(candidates, structure, *problems, start)
+
+
+def test_terms_stay_where_data_need_them() -> None:
+    selection = damped("damped")
+    fit = selection.chosen.fit
+    assert equals(fit.form.expression, "r - 1")
+    assert [term.name for term in fit.structure.terms] == ["drag"]
+    assert float(fit.x[-1]) == pytest.approx(1 / 3, rel=1e-3)
+    assert any("uniform was dropped" in reason for reason in selection.reasons)
+    assert any("drag was kept" in reason for reason in selection.reasons)
+
+
+def test_terms_go_where_data_do_not() -> None:
+    assert damped("spring").chosen.fit.structure.terms == ()

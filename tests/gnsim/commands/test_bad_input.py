@@ -120,7 +120,7 @@ def test_no_data_in_a_file_of_another_format(capsys, tmp_path, monkeypatch):
     assert os.listdir() == ["mine.npz"]
 
 
-TINY = ["training.steps=4", "training.hidden=4"]
+TINY = ["training.steps=4", "training.hidden=4", "training.pilot_steps=2"]
 
 
 @pytest.fixture(scope="module")

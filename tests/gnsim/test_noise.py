@@ -1,0 +1,52 @@
+"""Noise is measured as what it is, and windows grow with it and not without."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gnsim.datasets.systems import simulate
+from gnsim.noise import noise, quiet_steps, window_noise
+from gnsim.state import Trajectory
+
+
+def path(**settings: float) -> Trajectory:
+    return simulate("r1", trajectories=40, bodies=3, dim=2, frames=60, **settings)
+
+
+def test_white_noise_is_measured() -> None:
+    clean, noisy = path(interval=0.02), path(interval=0.02, noise=0.05)
+    true = float((noisy.velocity - clean.velocity).std())
+    found = noise(noisy.velocity, noisy.num_systems)
+    assert found.tolist() == pytest.approx([true] * 3, rel=0.1)
+    assert float(noise(clean.velocity, clean.num_systems).max()) < 0.02 * true
+
+
+def test_window_noise_is_the_scatter_of_mean_accelerations() -> None:
+    generator = torch.Generator().manual_seed(3)
+    still = path()
+    shape = still.q.shape
+    q, v = (0.3 * torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    noisy = replace(still, q=q, p=v * still.mass[:, None])
+    made = window_noise(noisy, 4)[:, 1]
+    T = 4 * float(noisy.t[1] - noisy.t[0])
+    scatter = (noisy.velocity[4:] - noisy.velocity[:-4]).std() / T
+    assert made.tolist() == pytest.approx([float(scatter)] * 3, rel=0.1)
+
+
+def test_windows_grow_with_noise() -> None:
+    lengths = [quiet_steps(path(noise=size)) for size in (0.0, 0.003, 0.01, 0.03)]
+    assert lengths[0] == 1
+    assert lengths == sorted(lengths)
+    assert lengths[-1] > 2
+
+
+def test_there_is_nothing_to_wait_for_in_pure_noise() -> None:
+    still = path()
+    generator = torch.Generator().manual_seed(4)
+    p = torch.randn(still.p.shape, generator=generator, dtype=torch.float64)
+    assert quiet_steps(replace(still, p=p)) == 1
+
+
+def test_the_start_velocity_costs_a_step() -> None:
+    assert quiet_steps(replace(path(), velocity_given=False)) == 2
