@@ -1,8 +1,8 @@
 """Data that hold no law of the searched family: how many are called a verified law? None should.
 
-``python experiments/false_laws.py [KIND ...]`` writes results/false_laws.json, thirty cases: shuffled
-accelerations, random walks, forces between three bodies at a time, and springs whose stiffness
-changes with time, in the plane and in space, with given masses and without.
+``python experiments/false_laws.py [KIND ...]`` writes results/false_laws.json, thirty cases:
+shuffled accelerations, random walks, forces between three bodies at a time, and springs whose
+stiffness changes with time, in the plane and in space, with given masses and without.
 """
 
 import sys

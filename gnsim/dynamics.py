@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from gnsim.state import State
 
-#: of the exponential of a velocity-dependent kick; kicks of a tenth of a decay time are exact
-_TAYLOR_TERMS = 8
+#: of the exponential of a velocity-dependent kick, at most: enough for four decay times
+_TAYLOR_TERMS = 30
 
 
 class Dynamics(nn.Module, ABC):
@@ -54,12 +54,15 @@ class Split(Dynamics):
         """
         change = dt * self.force(state)
         p = state.p + change
+        rounding = torch.finfo(p.dtype).eps
         for order in range(2, _TAYLOR_TERMS + 1):
             rate = self.velocity_force(state.moved(state.q, change))
             if rate is None:
                 break
             change = dt / order * rate
             p = p + change
+            if float(change.detach().abs().max()) <= rounding * float(p.detach().abs().max()):
+                break
         return state.moved(state.q, p)
 
 

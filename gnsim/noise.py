@@ -1,15 +1,19 @@
 """How noisy measured trajectories are, and how long windows must be for it."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.state import Trajectory
+from gnsim.windows import position_weights
 
-#: fourth differences of white noise have this variance in units of its own
-_FOURTH = 70.0
 #: the median of the size of a normal number
 _MEDIAN = 0.6745
+#: orders of differences in time: of white noise all tell the same, of a smooth motion less and less
+_ORDERS = (4, 6, 8)
+_WHITE = 0.6
 #: share of the mean acceleration over a window that noise may make; that where nothing else does
 _QUIET, _NOTHING_ELSE = 0.1, 0.7
 _LENGTHS = (1, 2, 4, 8, 16)
@@ -18,25 +22,38 @@ _LENGTHS = (1, 2, 4, 8, 16)
 def noise(values: Float[Tensor, "time nodes dim"], systems: int) -> Float[Tensor, " bodies"]:
     """Standard deviation of the white noise in each body's positions or velocities.
 
-    From fourth differences in time, which leave little of a smooth motion; what they leave of one
-    that is sampled coarsely counts as noise. Zero for fewer than five frames. By the median, so
-    that close encounters do not count.
+    From eighth differences in time, of which a smooth motion has little. Zero where fourth
+    differences say otherwise: that is motion sampled coarsely, no noise. Zero too for fewer than
+    nine frames. By the median, so that close encounters do not count.
     """
     bodies = values.shape[1] // systems
-    if len(values) < 5:
+    if len(values) <= _ORDERS[-1]:
         return values.new_zeros(bodies)
-    size = values.diff(n=4, dim=0).abs() / (_MEDIAN * _FOURTH**0.5)
-    return size.view(-1, systems, bodies, values.shape[2]).movedim(2, 0).flatten(1).median(1).values
+    found = [_from_differences(values, systems, order) for order in _ORDERS]
+    white = found[-1] >= _WHITE * found[0]
+    return torch.where(white, found[-1], 0.0)
+
+
+def _from_differences(
+    values: Float[Tensor, "time nodes dim"], systems: int, order: int
+) -> Float[Tensor, " bodies"]:
+    size = values.diff(n=order, dim=0).abs() / (_MEDIAN * math.comb(2 * order, order) ** 0.5)
+    by_body = size.view(len(size), systems, -1, values.shape[2]).movedim(2, 0)
+    return by_body.flatten(1).median(1).values
 
 
 def window_noise(trajectory: Trajectory, steps: int) -> Float[Tensor, "bodies kinds"]:
-    """What noise makes of each component of a mean acceleration over so many steps."""
-    T = steps * float(trajectory.t[1] - trajectory.t[0])
-    systems = trajectory.num_systems
+    """What noise makes of each component of a mean acceleration over so many steps.
+
+    As the errors of windows are made (`gnsim.windows.mean_accelerations`), by their linear weights.
+    """
+    t = (trajectory.t[1] - trajectory.t[0]) * torch.arange(1, steps + 1, dtype=trajectory.t.dtype)
+    T, systems = float(t[-1]), trajectory.num_systems
     of_q = noise(trajectory.q, systems)
     if not trajectory.velocity_given:
-        # the variance of a curvature fitted to steps + 1 points beside a line (exact for many)
-        return (of_q * (720 / steps) ** 0.5 / T**2)[:, None]
+        weights = position_weights(t)[-1]
+        # the noise of the first frame is in every difference from it
+        return (of_q * (weights.square().sum() + weights.sum().square()).sqrt())[:, None]
     of_v = noise(trajectory.velocity, systems)
     of_positions = 2 * (2 * of_q.square() + (of_v * T).square()).sqrt() / T**2
     return torch.stack([of_positions, 2**0.5 * of_v / T], 1)

@@ -75,13 +75,16 @@ def cauchy_loss(errors: Tensor) -> Tensor:
 
 
 def least_squares(response: Tensor, errors: Tensor, weight: Tensor) -> Float[Tensor, " numbers"]:
-    """Weighted normal equations, columns of equal length, a ridge far below the data's reach."""
-    rows = (response * weight.sqrt()[..., None]).reshape(-1, response.shape[-1])
-    target = (errors * weight.sqrt()).reshape(-1)
+    """Weighted normal equations in float64, columns of equal length, a ridge far below the data's.
+
+    The ridge shares what two proportional columns explain between them.
+    """
+    rows = (response * weight.sqrt()[..., None]).reshape(-1, response.shape[-1]).double()
+    target = (errors * weight.sqrt()).reshape(-1).double()
     length = rows.detach().norm(dim=0).clamp_min(torch.finfo(rows.dtype).tiny)
     rows = rows / length
     gram = rows.T @ rows + _RIDGE * torch.eye(rows.shape[1], dtype=rows.dtype)
-    return torch.linalg.solve(gram, rows.T @ target) / length
+    return (torch.linalg.solve(gram, rows.T @ target) / length).to(response)
 
 
 @dataclass(frozen=True)

@@ -161,13 +161,17 @@ def mean_accelerations(
     if path.velocity_given:
         elapsed = t.view(-1, *[1] * (shift.dim() - 1))
         return torch.stack([2 * shift / elapsed.square(), gain / elapsed])
+    return torch.einsum("rs,s...->r...", position_weights(t), shift)[None]
+
+
+def position_weights(t: Float[Tensor, " steps"]) -> Float[Tensor, "rows steps"]:
+    """What makes mean accelerations of differences of positions, without the start velocity.
+
+    Weights w with ``sum w t = 0`` and ``sum w t^2 / 2 = 1``, of the first two steps and more. From
+    one step alone the velocity cannot be told.
+    """
     if len(t) == 1:
-        return (2 * shift / t.square())[None]
-    return torch.einsum("rs,s...->r...", _without_start_velocity(t), shift)[None]
-
-
-def _without_start_velocity(t: Float[Tensor, " steps"]) -> Float[Tensor, "rows steps"]:
-    """Weights w with ``sum w t = 0`` and ``sum w t^2 / 2 = 1``, of the first two steps and more."""
+        return (2 / t.square())[None]
     seen = torch.ones(len(t), len(t), dtype=t.dtype, device=t.device).tril()[1:]
     weights = seen * (t.square() - t * (seen @ t**3 / (seen @ t.square()))[:, None])
     return 2 * weights / (weights @ t.square())[:, None]

@@ -28,7 +28,7 @@ _STRONG = 0.9
 _BLUR = 0.1
 #: how many times larger the squared misfit of one curve is than that of two where there is a break
 _BREAK = 30.0
-_LEAST_SAMPLES = 30
+_LEAST_SAMPLES, _LEAST_TABLE = 30, 100
 #: a side whose force is below this share of the other's is a network's idea of none
 _NOTHING = 0.05
 
@@ -50,6 +50,8 @@ def find_break(table: MessageTable) -> Break | None:
     """
     order = np.argsort(table.X[:, 0])
     u = np.log(table.X[order, 0])
+    if len(u) < _LEAST_TABLE or u[-1] - u[0] < _BLUR:
+        return None
     z = min((_bent(table.y / c)[order] for c in _strengths(table)), key=lambda z: _misfit(u, z))
     places = np.quantile(u, np.linspace(0.03, 0.97, _PLACES))
     gains = [_gain(u, z, place) for place in places]

@@ -15,6 +15,7 @@ from scipy.optimize import least_squares
 
 from gnsim.symbolic.expressions import (
     compiled,
+    evaluated,
     inlined,
     is_variable,
     names_of,
@@ -85,12 +86,27 @@ def _piece_by_piece(
     values_a: Mapping[str, float] | None,
     values_b: Mapping[str, float] | None,
 ) -> bool:
-    pairs = (pieces_of(left), pieces_of(right))
-    if len(pairs[0]) != len(pairs[1]) or any(
-        p.has(sympy.Piecewise) for part in pairs for p in part
-    ):
+    pieces = [pieces_of(sympy.piecewise_fold(law)) for law in (left, right)]
+    nested = any(piece.has(sympy.Piecewise) for side in pieces for piece in side)
+    if nested or len(pieces[0]) != len(pieces[1]):
         return False
-    return all(equals(one, other, values_a, values_b) for one, other in zip(*pairs, strict=True))
+    both = list(zip(*pieces, strict=True))
+    if not all(equals(one, other, values_a, values_b) for one, other in both):
+        return False
+    senses = {_sense(one, other, values_a or {}, values_b or {}) for one, other in both}
+    return len(senses - {0}) <= 1
+
+
+def _sense(
+    one: sympy.Expr, other: sympy.Expr, a: Mapping[str, float], b: Mapping[str, float]
+) -> int:
+    """Whether two pieces have the same sign (1) or opposite ones (-1); 0 where they vanish."""
+    columns = _columns(_variables(one + other), np.random.default_rng(_SEED))
+    sides = []
+    for piece, values in ((one, a), (other, b)):
+        named = {n: values.get(n, 1.0) for n in names_of(piece) if not is_variable(n)}
+        sides.append(evaluated(inlined(piece, named), columns))
+    return int(np.sign(np.nanmedian(sides[0] * sides[1])))
 
 
 def _variables(expr: sympy.Expr) -> tuple[str, ...]:

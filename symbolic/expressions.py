@@ -18,7 +18,7 @@ _ATTRIBUTE = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]*)_(?P<end>[ij])\Z")
 _CHOICE = sympy.Function("choice")
 
 
-def _choice(beyond: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _choice(beyond: Any, before: Any, after: Any) -> np.ndarray:
     return np.where(np.asarray(beyond) < 0, before, after)
 
 
@@ -149,7 +149,7 @@ def evaluated(expr: sympy.Expr, columns: Mapping[str, np.ndarray]) -> np.ndarray
     )
 
 
-def complexity(expr: sympy.Expr) -> int:
+def complexity(expr: sympy.Basic) -> int:
     """gnsim's own size of an expression: nodes of its tree.
 
     A name or number counts 1 (a sign nothing), an operation one less than its arguments, a function

@@ -52,8 +52,9 @@ def _of_terms(
 
     from gnsim.state import State
 
-    if v is None and any(term.of_velocity for term in law.terms):
-        raise ValueError(f"v: the term {law.terms[0].name} needs velocities, found none; pass v")
+    moving = [term.name for term in law.terms if term.of_velocity]
+    if v is None and moving:
+        raise ValueError(f"v: the term {moving[0]} needs velocities, found none; pass v")
     attributes = {name: torch.as_tensor(value) for name, value in known.items()}
     v = np.zeros_like(q) if v is None else np.asarray(v, dtype=np.float64)
     state = State(

@@ -13,7 +13,11 @@ def named_force(fit: Fit) -> sympy.Expr:
     """The pair force with all its constants by name."""
     known = {symbol(a): symbol(b) for a, b in constant_names(fit).items()}
     factor = _MASS_FACTOR if fit.coupling == "source" else sympy.S.One
-    return symbol(strength_name(fit)) * factor * fit.form.shape.xreplace(known)
+    strength = symbol(strength_name(fit)) * factor
+    shape = fit.form.shape.xreplace(known)
+    if isinstance(shape, sympy.Piecewise):
+        return sympy.Piecewise(*((strength * piece.expr, piece.cond) for piece in shape.args))
+    return strength * shape
 
 
 def strength_name(fit: Fit) -> str:

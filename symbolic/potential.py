@@ -31,11 +31,13 @@ _SECONDS = 3.0
 _NAMES = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asinh", "sign")
 
 
-def _choice(beyond: Tensor, before: Tensor | float, after: Tensor | float) -> Tensor:
+def _choice(beyond: Tensor, before: Tensor | float | int, after: Tensor | float | int) -> Tensor:
     return torch.where(beyond < 0, before, after)
 
 
-def _blurred(blur: float, beyond: Tensor, before: Tensor | float, after: Tensor | float) -> Tensor:
+def _blurred(
+    blur: float, beyond: Tensor, before: Tensor | float | int, after: Tensor | float | int
+) -> Tensor:
     return before + torch.sigmoid(beyond / blur) * (after - before)
 
 

@@ -4,6 +4,7 @@ Levenberg-Marquardt in float64 on the errors of the windows, through the integra
 relative to each body's acceleration, as in training.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -40,7 +41,7 @@ _STEEP = 10.0
 _OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
 _TIME_BLOCKS = 25
 #: steps of a leapfrog for one of a smooth force; widths of a break by what a pair travels a frame
-_BREAK_SUBSTEPS, _BLURS = 16, (0.5, 0.1)
+_BREAK_SUBSTEPS, _BLURS = 16, (0.5, 0.1, 0.02)
 #: fewer independent systems than this say too little about their scatter
 _ENOUGH_SYSTEMS = 8
 
@@ -72,9 +73,12 @@ class Problem:
         return replace(self, integrator=Leapfrog(), substeps=_BREAK_SUBSTEPS * self.substeps)
 
     def noise_sizes(self) -> Float[Tensor, "nodes kinds"]:
-        """The size of error that noise alone makes, relative as errors are."""
+        """The size of error that noise alone makes, relative as errors are; its geometric mean."""
         scale = acceleration_scale(self.windows)[-1]
-        return self.windows.path.dim**0.5 * self.noise.repeat(len(self.windows.start), 1) / scale
+        half_dim = torch.tensor(0.5 * self.windows.path.dim, dtype=torch.float64)
+        # exp of the mean log of the length of a normal vector, as `mean_error` averages errors
+        length = torch.exp(0.5 * (torch.digamma(half_dim) + math.log(2)))
+        return length * self.noise.repeat(len(self.windows.start), 1) / scale
 
     def travelled(self) -> float:
         """The distance by which a pair usually comes closer or goes apart from frame to frame."""
@@ -348,9 +352,10 @@ def _sizes(model: CoupledPairs, theta: Tensor, problem: Problem) -> Float[Tensor
 
 def _natural_size(term: Term, problem: Problem) -> Float[Tensor, " coefficients"]:
     start = problem.windows.path[0]
-    response = (term.force(start) / start.mass[:, None, None]).norm(dim=1).median(0).values
-    tiny = torch.finfo(response.dtype).tiny ** 0.5
-    return problem.windows.typical.median() / response.clamp_min(tiny)
+    response = (term.force(start) / start.mass[:, None, None]).norm(dim=1)
+    # of the bodies that the term acts on: many may have no charge
+    usual = torch.where(response > 0, response, torch.nan).nanmedian(0).values
+    return (problem.windows.typical.median() / usual).nan_to_num(nan=1.0)
 
 
 def final_error(

@@ -173,28 +173,36 @@ def _needed_terms(
     """The chosen form without the terms that it can do without, and what was dropped and kept."""
     reasons = []
     while terms := chosen.fit.structure.terms:
-        trials = [(term, _without(term, chosen, train, held_out)) for term in terms]
-        missed = [_missed(trial, chosen, floor, held_out.bodies) for _, trial in trials]
-        least = min(range(len(terms)), key=missed.__getitem__)
-        if missed[least] > 0:
+        trials = {term: _without(term, chosen, train, held_out) for term in terms}
+        missed = {
+            term: _missed(trial, chosen, floor, held_out.bodies) if trial else math.inf
+            for term, trial in trials.items()
+        }
+        least = min(missed, key=missed.__getitem__)
+        smaller = trials[least]
+        if missed[least] > 0 or smaller is None:
             break
-        term, chosen = trials[least]
-        reasons.append(f"the term {term.name} was dropped: held-out windows do not miss it")
+        chosen = smaller
+        reasons.append(f"the term {least.name} was dropped: held-out windows do not miss it")
     reasons += [
         f"the term {term.name} was kept: without it the held-out error is {trial.error:.2g} "
         f"instead of {chosen.error:.2g}"
-        for term, trial in (trials if terms else ())
+        for term in terms
+        if (trial := trials[term]) is not None
     ]
     return chosen, reasons
 
 
-def _without(term: Term, chosen: Scored, train: Problem, held_out: Problem) -> Scored:
-    """The chosen form refitted without one of its terms."""
+def _without(term: Term, chosen: Scored, train: Problem, held_out: Problem) -> Scored | None:
+    """The chosen form refitted without one of its terms; None where it cannot move without it."""
     fit = chosen.fit
     kept = [other != term for other in fit.structure.terms for _ in other.symbols]
     mask = torch.tensor([True] * fit.num_couplings + kept)
     terms = tuple(other for other in fit.structure.terms if other != term)
-    smaller = refit(fit.fitted_form, replace(fit.structure, terms=terms), train, fit.x[mask])
+    try:
+        smaller = refit(fit.fitted_form, replace(fit.structure, terms=terms), train, fit.x[mask])
+    except RefitError:
+        return None
     return _scored(smaller, chosen.loss, chosen.engine, held_out)
 
 

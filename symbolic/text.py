@@ -72,7 +72,7 @@ def latex(law: "Law") -> str:
     pair = f"F(r) = {_Latex({'symbol_names': names}).doprint(law.expr)}"
     if not law.terms:
         return pair
-    return rf"{pair}, \quad \mathbf{{F}}_i = {' '.join(_signed(t) for t in law.terms)}"
+    return rf"{pair}, \quad \mathbf{{F}}_i = {' '.join(map(_signed, law.terms)).removeprefix('+ ')}"
 
 
 class _Latex(LatexPrinter):
@@ -81,9 +81,7 @@ class _Latex(LatexPrinter):
 
 
 def _signed(term: "Term") -> str:
-    kind = KINDS[term.kind]
-    stem = kind.symbols(term.dim)[0].partition("_")[0]
-    plain = kind.latex.format(c=latex_name(stem))
+    plain = KINDS[term.kind].latex.format(c=latex_name(term.stem))
     sign = "" if plain.startswith("-") else "+ "
     weight = f"{latex_name(f'{term.weight}_i')}\\," if term.weight else ""
     return f"- {weight}{plain[1:]}" if not sign else f"{sign}{weight}{plain}"

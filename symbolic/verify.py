@@ -17,18 +17,20 @@ from gnsim.symbolic.refit import Fit, Problem, RefitError, refit
 from gnsim.symbolic.select import NUMERICAL, error_sizes, mean_error, signed_errors, step_error
 
 #: share of the acceleration that may stay unexplained, for a law and for a candidate of one
-_UNEXPLAINED, _NOTHING = 0.05, 0.5
+_UNEXPLAINED, _NOTHING = 0.02, 0.5
 #: how much worse than on the training data, and than the network, a law may be
 _GENERALISES, _AS_NETWORK = 2.0, 1.5
 _DETERMINED = 5.0
 #: how much more than what noise makes a law may leave
-_AS_NOISE = 1.2
+_AS_NOISE = 1.4
 #: how much a free correction may still gain, how correlated the rest may be, what makes it a rest
 _CORRECTION, _CORRELATION, _FEW = 0.1, 0.2, 0.2
 _RADIAL_TERMS = 6
 #: standard errors that a correlation may have by chance; a larger bound than this tells nothing
 _BY_CHANCE, _TELLING = 4.0, 0.5
 _BLIND, _NOTHING_LEFT = -1.0, 1.0
+#: windows so far apart are compared
+_LAGS = 3
 #: a verified law claims nothing of forces below this share of a body's acceleration
 _CLAIMED = 1e-5
 
@@ -52,7 +54,7 @@ def verify(
 ) -> tuple[Verdict, dict[str, float]]:
     """The verdict on a fitted law, and the errors that it rests on.
 
-    ``verified`` only where all hold on `test`: the law leaves at most a twentieth of the
+    ``verified`` only where all hold on `test`: the law leaves at most a fiftieth of the
     acceleration of any body unexplained, or what the noise of the data makes; does as well as on
     the data it was fitted to, and as the network; each of its constants differs from zero by five
     standard errors; and what it leaves is nothing that a law could explain (`leftover`).
@@ -180,9 +182,10 @@ def _constants_error(fit: Fit, test: Problem) -> torch.Tensor:
 
 
 def _correlation(fit: Fit, test: Problem, floor: torch.Tensor) -> tuple[float, float]:
-    """Of the directions of the errors of successive windows, and the most that chance explains.
+    """Of the directions of the errors of windows one to three apart; the most that chance explains.
 
-    For all bodies together and for each by itself, the worst of them; only where a fifth of the
+    Of either sign: a force that swings in time turns errors round from window to window. For all
+    bodies together and for each by itself, the worst of them; only where a fifth of the
     errors are above the floor, for fewer are close encounters and say nothing of the rest. The
     bound is `_BLIND` where there are errors and too few windows to tell what they are.
     """
@@ -193,20 +196,28 @@ def _correlation(fit: Fit, test: Problem, floor: torch.Tensor) -> tuple[float, f
     windows = test.windows
     order = torch.argsort(windows.system * (windows.start.max() + 1) + windows.start, stable=True)
     above, direction = (x.view(-1, test.bodies, *x.shape[1:])[order] for x in (above, direction))
-    same = (windows.system[order][1:] == windows.system[order][:-1])[:, None, None]
-    pairs = same & above[1:] & above[:-1]
-    dots = (direction[1:] * direction[:-1]).sum(-1)
+    system = windows.system[order]
+    shared = bool((test.noise > 0).any())
 
     def of(bodies: slice) -> tuple[float, float] | None:
         """None where hardly any error is above the floor."""
         if float(above[:, bodies].double().mean()) < _FEW:
             return None
-        both = pairs[:, bodies]
+        found = [lagged(bodies, lag) for lag in range(1, min(_LAGS, len(above) - 1) + 1)]
+        telling = [one for one in found if one[1] != _BLIND]
+        return max(telling, key=lambda one: one[0] - one[1], default=(0.0, _BLIND))
+
+    def lagged(bodies: slice, lag: int) -> tuple[float, float]:
+        same = (system[lag:] == system[:-lag])[:, None, None]
+        both = (same & above[lag:] & above[:-lag])[:, bodies]
         # positions and velocities of one body at one time are one piece of evidence
         bound = _BY_CHANCE / max(1, int(both.any(-1).sum())) ** 0.5
         if bound > _TELLING:
             return 0.0, _BLIND
-        return float(dots[:, bodies][both].mean()), max(_CORRELATION, bound)
+        found = float((direction[lag:] * direction[:-lag]).sum(-1)[:, bodies][both].mean())
+        # the noise of the frame that two windows share pulls them apart by up to a half
+        below = -found - 0.5 if shared and lag == 1 else -found
+        return max(found, below), max(_CORRELATION, bound)
 
     together = of(slice(None))
     each = [found for k in range(test.bodies) if (found := of(slice(k, k + 1)))]

@@ -36,8 +36,8 @@ def choose(
     return select(
         _tried(front, config.symbolic.candidates),
         model.structure,
-        problem(dataset.train, config, count),
-        problem(dataset.valid, config, count),
+        problem(dataset, dataset.train, config, count),
+        problem(dataset, dataset.valid, config, count),
         start,
         lambda done, total: tell("refitting candidates", done, total, ""),
         deadline,
@@ -60,19 +60,18 @@ def settle(
 ) -> tuple[Law, dict[str, float]]:
     """The chosen form fitted to all windows, with its errors, as a `Law` with its verdict."""
     tell("fitting constants", 0, 2, "")
-    chosen = selection.chosen
-    everything = problem(dataset.train, config, config.symbolic.windows)
+    chosen, train, test = selection.chosen, dataset.train, dataset.test
+    everything = problem(dataset, train, config, config.symbolic.windows)
     fit = refit(chosen.fit.fitted_form, chosen.fit.structure, everything, chosen.fit.x)
     tell("fitting constants", 1, 2, "")
-    train, test = dataset.train, dataset.test
     parts = parts_of(fit, body_names(train), train.units)
     part = config.symbolic.verdict_windows
     verdict, errors = verify(
         fit,
         model.double(),
         parts.constants,
-        problem(train, config, part),
-        problem(test, config, part),
+        problem(dataset, train, config, part),
+        problem(dataset, test, config, part),
     )
     law = Law(
         parts.force,
@@ -94,10 +93,14 @@ def _box(trajectory: Trajectory) -> dict[str, list[float]]:
     return {} if trajectory.box is None else {"box": trajectory.box.tolist()}
 
 
-def problem(trajectory: Trajectory, config: DiscoveryConfig, windows: int) -> Problem:
-    """Windows of a trajectory as the refit and the verdict see them."""
+def problem(
+    dataset: Dataset, trajectory: Trajectory, config: DiscoveryConfig, windows: int
+) -> Problem:
+    """Windows of a part of `dataset` as refit and verdict see them, as long for each part."""
     settings = config.symbolic
-    steps = min(max(settings.window, quiet_steps(trajectory)), len(trajectory) - 1)
+    parts = (dataset.train, dataset.valid, dataset.test)
+    longest = min(map(len, parts)) - 1
+    steps = min(max(settings.window, quiet_steps(dataset.train)), longest)
     integrator = integrator_named(settings.integrator)
     return Problem.of(trajectory, steps, windows, integrator, settings.substeps)
 

@@ -137,11 +137,11 @@ class Term:
     @property
     def formula(self) -> str:
         """The force on body i as text."""
-        plain = KINDS[self.kind].formula.format(c=self._stem)
+        plain = KINDS[self.kind].formula.format(c=self.stem)
         return f"{self.weight}_i*({plain})" if self.weight else plain
 
     @property
-    def _stem(self) -> str:
+    def stem(self) -> str:
         """The coefficient, or the vector of them."""
         stem = KINDS[self.kind].symbols(self.dim)[0].partition("_")[0]
         return f"{stem}_{self.weight}" if self.weight else stem

@@ -66,6 +66,14 @@ def _terms(setting: str, train: Trajectory, coupling: str) -> tuple[Term, ...]:
     if setting == "auto":
         return possible_terms(train, with_attributes=coupling == "none")
     names = [] if setting == "none" else [name.strip() for name in setting.split(",")]
+    for name in names:
+        weight = name.partition(" of ")[2]
+        known = ("", *train.attributes) if coupling == "none" else ("",)
+        if weight not in known or names.count(name) > 1:
+            raise InputError(
+                f"training.terms: '{name}': wanted each term once, by itself or, where no masses "
+                f"are hidden, times one of {', '.join(train.attributes) or 'no attributes'}"
+            )
     return tuple(Term.named(name, train.dim) for name in names)
 
 

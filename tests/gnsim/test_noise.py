@@ -1,6 +1,7 @@
 """Noise is measured as what it is, and windows grow with it and not without."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -10,12 +11,13 @@ from gnsim.noise import noise, quiet_steps, window_noise
 from gnsim.state import Trajectory
 
 
+@cache
 def path(**settings: float) -> Trajectory:
-    return simulate("r1", trajectories=40, bodies=3, dim=2, frames=60, **settings)
+    return simulate("spring", trajectories=8, bodies=3, dim=2, frames=40, **settings)
 
 
 def test_white_noise_is_measured() -> None:
-    clean, noisy = path(interval=0.02), path(interval=0.02, noise=0.05)
+    clean, noisy = path(interval=0.05), path(interval=0.05, noise=0.05)
     true = float((noisy.velocity - clean.velocity).std())
     found = noise(noisy.velocity, noisy.num_systems)
     assert found.tolist() == pytest.approx([true] * 3, rel=0.1)

@@ -8,7 +8,13 @@ import torch
 from gnsim.dynamics import Dynamics, Split
 from gnsim.integrators import Leapfrog
 from gnsim.state import State, Trajectory
-from gnsim.windows import Windows, WindowSampler, mean_acceleration_error, mean_accelerations, predict
+from gnsim.windows import (
+    Windows,
+    WindowSampler,
+    mean_acceleration_error,
+    mean_accelerations,
+    predict,
+)
 
 ROUNDING = 1e-12
 SYSTEMS, BODIES, DIM, FRAMES, STEPS = 3, 2, 2, 14, 4

@@ -1,5 +1,7 @@
 """A break is found where there is one, nowhere else, and becomes a law with its place fitted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy
@@ -8,6 +10,7 @@ import torch
 from gnsim.datasets.systems import simulate
 from gnsim.integrators import KahanLi6
 from gnsim.models.coupled import Structure
+from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.breaks import find_break, joined, sides
 from gnsim.symbolic.equality import equals
 from gnsim.symbolic.expressions import evaluated, read, text_of
@@ -46,6 +49,13 @@ def test_a_break_is_found_where_it_is() -> None:
     assert before.X.max() < broken.distance < after.X.min()
 
 
+def test_distances_that_hardly_differ_have_no_break() -> None:
+    table = messages(BROKEN)
+    still = replace(table, X=np.full_like(table.X, 1.5))
+    assert find_break(still) is None
+    assert find_break(replace(table, X=table.X[:20], y=table.y[:20])) is None
+
+
 @pytest.mark.parametrize("name", SMOOTH)
 def test_smooth_forces_have_no_break(name: str) -> None:
     assert find_break(messages(SMOOTH[name])) is None
@@ -70,6 +80,10 @@ def test_the_refit_finds_the_place_of_a_break() -> None:
     assert found["break0"] == pytest.approx(1.99, abs=0.004)
     assert found["c0"] == pytest.approx(0.99, abs=1e-3)
     assert float(fit.x[0]) == pytest.approx(2.0, rel=1e-3)
+    parts = parts_of(fit, ("a", "b", "c"), path.units)
+    law = Law(parts.force, parts.constants, 2)
+    assert law.equals(BROKEN)
+    assert law.potential_expr() is not None
 
 
 @pytest.mark.parametrize(
@@ -80,6 +94,8 @@ def test_the_refit_finds_the_place_of_a_break() -> None:
         (BROKEN, "Piecewise((r, r < 1.99), (2*(r - 0.99), True))", False),
         (BROKEN, "Piecewise((0, r < 1.99), (2/r, True))", False),
         (BROKEN, "2*(r - 0.99)", False),
+        (BROKEN, "k*Piecewise((0, r < b), (r - r0, True))", True),
+        ("Piecewise((1/r, r < 2), (r, True))", "Piecewise((-1/r, r < 2), (r, True))", False),
     ],
 )
 def test_laws_with_breaks_are_equal_piece_by_piece(one: str, other: str, same: bool) -> None:

@@ -1,5 +1,6 @@
 """The verdict: verified for the truth, never for an approximation, a vague constant or noise."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -11,7 +12,7 @@ from gnsim.datasets.systems import hamiltonian, simulate
 from gnsim.datasets.systems.truth import integrate
 from gnsim.dynamics import Dynamics
 from gnsim.integrators import RK4, KahanLi6
-from gnsim.models.coupled import Structure
+from gnsim.models.coupled import ScaledPair, Structure
 from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
 from gnsim.simulator import Simulator
 from gnsim.state import State, Trajectory
@@ -132,3 +133,52 @@ def test_a_missing_force_is_seen_on_files_of_any_size(
     fit = refit(form_of(parse("1.7*r - 1.5", ("r",))), Structure("none"), train)
     found, _ = verify(fit, Inertia(), KNOWN, train, test)
     assert not found.verified, found.reasons
+
+
+def swinging(amplitude: float, frames: float) -> Trajectory:
+    """Springs whose stiffness swings with a period of so many frames: no law of positions."""
+    interval = 0.05
+    start = simulate("spring", trajectories=30, bodies=3, dim=2, frames=2, equal_masses=True)[0]
+    spring, integrator = hamiltonian("spring"), KahanLi6()
+    states, state = [start], start
+    for frame in range(60):
+        for step in range(4):
+            phase = 2 * math.pi * (frame + (step + 0.5) / 4) / frames
+            scaled = PairwiseHamiltonian(
+                ScaledPair(spring.pair, 1 + amplitude * torch.tensor(math.cos(phase)), False)
+            )
+            state = integrator.step(scaled, state, interval / 4)
+        states.append(state)
+    return Trajectory(
+        t=interval * torch.arange(len(states), dtype=torch.float64),
+        q=torch.stack([s.q for s in states]),
+        p=torch.stack([s.p for s in states]),
+        batch=start.batch,
+        attributes=start.attributes,
+    )
+
+
+@pytest.mark.parametrize(("amplitude", "frames"), [(0.08, 16), (0.3, 24), (0.0, 16)])
+def test_a_force_that_swings_in_time_is_no_law(amplitude: float, frames: float) -> None:
+    whole = swinging(amplitude, frames)
+    train, test = (
+        Problem.of(part, 8, 100, KahanLi6(), 1)
+        for part in (whole.systems(torch.arange(15)), whole.systems(torch.arange(15, 30)))
+    )
+    fit = refit(form_of(parse("1.9*r - 1.8", ("r",))), Structure("none"), train)
+    found, _ = verify(fit, Inertia(), KNOWN, train, test)
+    assert found.verified is (amplitude == 0.0)
+
+
+@pytest.mark.parametrize("noise", [0.003, 0.01])
+def test_noise_is_not_held_against_a_law(noise: float) -> None:
+    path = simulate(
+        "spring", trajectories=60, bodies=3, dim=2, frames=41, equal_masses=True, noise=noise
+    )
+    train, test = (
+        Problem.of(part, 8, 300, KahanLi6(), 1)
+        for part in (path.systems(torch.arange(30)), path.systems(torch.arange(30, 60)))
+    )
+    for text, right in (("1.9*r - 1.8", True), ("1.9*r", False)):
+        fit = refit(form_of(parse(text, ("r",))), Structure("none"), train)
+        assert verify(fit, Inertia(), KNOWN, train, test)[0].verified is right
