@@ -13,7 +13,7 @@ from gnsim.state import Trajectory
 
 @cache
 def path(**settings: float) -> Trajectory:
-    return simulate("spring", trajectories=8, bodies=3, dim=2, frames=40, **settings)
+    return simulate("spring", trajectories=20, bodies=3, dim=2, frames=40, **settings)
 
 
 def test_white_noise_is_measured() -> None:
@@ -37,7 +37,7 @@ def test_window_noise_is_the_scatter_of_mean_accelerations() -> None:
 
 
 def test_windows_grow_with_noise() -> None:
-    lengths = [quiet_steps(path(noise=size)) for size in (0.0, 0.003, 0.01, 0.03)]
+    lengths = [quiet_steps(path(noise=size)) for size in (0.0, 0.01, 0.03)]
     assert lengths[0] == 1
     assert lengths == sorted(lengths)
     assert lengths[-1] > 2
