@@ -35,7 +35,10 @@ def same_structure(found: Law, true: Law) -> bool:
 
 
 def force_error(found: Law, true: Law, data: Dataset) -> float:
-    """Median relative error of the pair force over the 1st to 99th percentile of distances."""
+    """Median relative error of the pair force over the 1st to 99th percentile of distances.
+
+    Where the true force is zero, relative to its median elsewhere.
+    """
     path = data.test
     q = path.q[:: max(1, len(path) // 50)]
     source, target = path[0].pairs
@@ -48,8 +51,8 @@ def force_error(found: Law, true: Law, data: Dataset) -> float:
             columns[f"{name}_{end}"] = np.broadcast_to(values[nodes].numpy(), r.shape)[kept]
     forces = [evaluated(inlined(law.expr, law.values), columns) for law in (found, true)]
     size = np.abs(forces[1])
-    acting = size > 0
-    return float(np.median(np.abs(forces[0] - forces[1])[acting] / size[acting]))
+    scale = np.where(size > 0, size, np.median(size[size > 0]))
+    return float(np.median(np.abs(forces[0] - forces[1]) / scale))
 
 
 def measure(name: str, dim: str, number: str, *settings: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_a_long_rollout_tells_of_its_fitted_start_and_has_the_measured_one_besid
     assert float(found["law"].position_error[0].max()) > 0
 
 
-@pytest.mark.parametrize(("frames", "trajectories"), [(30, 1), (120, 2)])
+@pytest.mark.parametrize(("frames", "trajectories"), [(30, 1), (100, 2)])
 def test_others_start_from_the_measured_state(frames: int, trajectories: int) -> None:
     found = roll_out(None, spring(), truth(frames, trajectories), CONFIG, quiet)
     assert list(found) == ["law"]

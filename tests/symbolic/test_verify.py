@@ -138,7 +138,7 @@ def test_a_missing_force_is_seen_on_files_of_any_size(
 def swinging(amplitude: float, frames: float) -> Trajectory:
     """Springs whose stiffness swings with a period of so many frames: no law of positions."""
     interval = 0.05
-    start = simulate("spring", trajectories=30, bodies=3, dim=2, frames=2, equal_masses=True)[0]
+    start = simulate("spring", trajectories=12, bodies=3, dim=2, frames=2, equal_masses=True)[0]
     spring, integrator = hamiltonian("spring"), KahanLi6()
     states, state = [start], start
     for frame in range(60):
@@ -158,26 +158,25 @@ def swinging(amplitude: float, frames: float) -> Trajectory:
     )
 
 
-@pytest.mark.parametrize(("amplitude", "frames"), [(0.08, 16), (0.3, 24), (0.0, 16)])
+@pytest.mark.parametrize(("amplitude", "frames"), [(0.08, 16), (0.0, 16)])
 def test_a_force_that_swings_in_time_is_no_law(amplitude: float, frames: float) -> None:
     whole = swinging(amplitude, frames)
     train, test = (
-        Problem.of(part, 8, 100, KahanLi6(), 1)
-        for part in (whole.systems(torch.arange(15)), whole.systems(torch.arange(15, 30)))
+        Problem.of(part, 8, 42, KahanLi6(), 1)
+        for part in (whole.systems(torch.arange(6)), whole.systems(torch.arange(6, 12)))
     )
     fit = refit(form_of(parse("1.9*r - 1.8", ("r",))), Structure("none"), train)
     found, _ = verify(fit, Inertia(), KNOWN, train, test)
     assert found.verified is (amplitude == 0.0)
 
 
-@pytest.mark.parametrize("noise", [0.003, 0.01])
-def test_noise_is_not_held_against_a_law(noise: float) -> None:
+def test_noise_is_not_held_against_a_law() -> None:
     path = simulate(
-        "spring", trajectories=60, bodies=3, dim=2, frames=41, equal_masses=True, noise=noise
+        "spring", trajectories=24, bodies=3, dim=2, frames=41, equal_masses=True, noise=0.01
     )
     train, test = (
-        Problem.of(part, 8, 300, KahanLi6(), 1)
-        for part in (path.systems(torch.arange(30)), path.systems(torch.arange(30, 60)))
+        Problem.of(part, 4, 120, KahanLi6(), 1)
+        for part in (path.systems(torch.arange(12)), path.systems(torch.arange(12, 24)))
     )
     for text, right in (("1.9*r - 1.8", True), ("1.9*r", False)):
         fit = refit(form_of(parse(text, ("r",))), Structure("none"), train)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[3] / "experiments" / "long_run.py"
-STEPS = 10_000
+STEPS = 5_000
 #: Euler's energy error passes the bound in its first period
 BROKEN = 1_000
 
