@@ -1,7 +1,9 @@
 """What all tests share: repeatable examples, one thread, and no state left behind."""
 
 import os
+from contextlib import contextmanager
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -23,3 +25,28 @@ def _repeatable():
     dtype = torch.get_default_dtype()
     yield
     torch.set_default_dtype(dtype)
+
+
+@contextmanager
+def _without_checks():
+    """As users run it: shapes are checked in the tests of each part, and that takes most of the
+    time of a test that runs them all."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.fixture(scope="session")
+def as_users_run_it():
+    """A context without checks of shapes, for what a whole session shares."""
+    return _without_checks
+
+
+@pytest.fixture(autouse=True)
+def _checks(request):
+    if request.node.get_closest_marker("as_users_run_it") is None:
+        yield
+    else:
+        with _without_checks():
+            yield

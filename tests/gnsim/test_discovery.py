@@ -68,6 +68,7 @@ class Offered:
         return gathered(offered, names, X, y)
 
 
+@pytest.mark.as_users_run_it
 def test_a_seed_gives_the_same_law_to_the_bit(tmp_path: Path, monkeypatch: Patch) -> None:
     monkeypatch.setattr(gnsim.discovery.equations, "engine", lambda name: Offered())
     for name in ("first", "again"):

@@ -16,6 +16,7 @@ def path(**settings: float) -> Trajectory:
     return simulate("spring", trajectories=20, bodies=3, dim=2, frames=40, **settings)
 
 
+@pytest.mark.as_users_run_it
 def test_white_noise_is_measured() -> None:
     clean, noisy = path(interval=0.05), path(interval=0.05, noise=0.05)
     true = float((noisy.velocity - clean.velocity).std())
@@ -24,6 +25,7 @@ def test_white_noise_is_measured() -> None:
     assert float(noise(clean.velocity, clean.num_systems).max()) < 0.02 * true
 
 
+@pytest.mark.as_users_run_it
 def test_window_noise_is_the_scatter_of_mean_accelerations() -> None:
     generator = torch.Generator().manual_seed(3)
     still = path()
@@ -36,6 +38,7 @@ def test_window_noise_is_the_scatter_of_mean_accelerations() -> None:
     assert made.tolist() == pytest.approx([float(scatter)] * 3, rel=0.1)
 
 
+@pytest.mark.as_users_run_it
 def test_windows_grow_with_noise() -> None:
     lengths = [quiet_steps(path(noise=size)) for size in (0.0, 0.01, 0.03)]
     assert lengths[0] == 1

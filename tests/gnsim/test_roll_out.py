@@ -32,6 +32,7 @@ def truth(frames: int, trajectories: int = 1):
     return replace(path, attributes={}, p=path.velocity)
 
 
+@pytest.mark.as_users_run_it
 def test_a_long_rollout_tells_of_its_fitted_start_and_has_the_measured_one_beside_it() -> None:
     path = truth(120)
     found = roll_out(None, spring(), path, CONFIG, quiet)
@@ -40,6 +41,7 @@ def test_a_long_rollout_tells_of_its_fitted_start_and_has_the_measured_one_besid
     assert float(found["law"].position_error[0].max()) > 0
 
 
+@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(("frames", "trajectories"), [(30, 1), (100, 2)])
 def test_others_start_from_the_measured_state(frames: int, trajectories: int) -> None:
     found = roll_out(None, spring(), truth(frames, trajectories), CONFIG, quiet)

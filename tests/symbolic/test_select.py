@@ -99,6 +99,7 @@ def damped(name: str) -> Selection:
     return select(candidates, structure, *problems, start)
 
 
+@pytest.mark.as_users_run_it
 def test_terms_stay_where_data_need_them() -> None:
     selection = damped("damped")
     fit = selection.chosen.fit
@@ -109,5 +110,6 @@ def test_terms_stay_where_data_need_them() -> None:
     assert any("drag was kept" in reason for reason in selection.reasons)
 
 
+@pytest.mark.as_users_run_it
 def test_terms_go_where_data_do_not() -> None:
     assert damped("spring").chosen.fit.structure.terms == ()

@@ -122,6 +122,7 @@ def moved_by(kind: type[PairwiseHamiltonian], systems: int, frames: int) -> Traj
 
 
 @pytest.mark.parametrize(("systems", "frames"), [(6, 25), (1, 33), (1, 120)])
+@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("kind", [Dragged, Driven])
 def test_a_missing_force_is_seen_on_files_of_any_size(
     kind: type[PairwiseHamiltonian], systems: int, frames: int
@@ -158,6 +159,7 @@ def swinging(amplitude: float, frames: float) -> Trajectory:
     )
 
 
+@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(("amplitude", "frames"), [(0.08, 16), (0.0, 16)])
 def test_a_force_that_swings_in_time_is_no_law(amplitude: float, frames: float) -> None:
     whole = swinging(amplitude, frames)
@@ -170,6 +172,7 @@ def test_a_force_that_swings_in_time_is_no_law(amplitude: float, frames: float) 
     assert found.verified is (amplitude == 0.0)
 
 
+@pytest.mark.as_users_run_it
 def test_noise_is_not_held_against_a_law() -> None:
     path = simulate(
         "spring", trajectories=24, bodies=3, dim=2, frames=41, equal_masses=True, noise=0.01
