@@ -2,7 +2,8 @@
 
 ``python experiments/laws.py [NAME ...]`` writes results/laws.json: a case for each system, in the
 plane and in space, and each seed, of the data and of everything else. ``--noise 0.01`` and
-``--positions`` make the same cases of noisy data, and of data without velocities.
+``--positions`` make the same cases of noisy data, and of data without velocities. Of clean data,
+law and network are then rolled out where they were not trained: see `out_of_distribution`.
 """
 
 import sys
@@ -11,12 +12,16 @@ from typing import Any
 
 import numpy as np
 import sympy
+import torch
 from record import measuring, record
 
 from gnsim.api import discover
 from gnsim.datasets import Dataset, load
-from gnsim.discovery import true_law
+from gnsim.datasets.systems import dynamics, simulate
+from gnsim.discovery import Discovery, true_law
+from gnsim.integrators import DOP853
 from gnsim.report import metrics, summary
+from gnsim.simulator import DivergedError, Simulator
 from gnsim.symbolic.expressions import evaluated, inlined
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.parser import symbol
@@ -26,6 +31,9 @@ MORE = ("yukawa", "lennard-jones", "morse", "magnetic", "external", "superpositi
 #: the published softening, so small that it may be absent from a law
 _SOFTENING = sympy.Float(0.01)
 _DISTANCES = (0.01, 0.99)
+#: bodies, and by how much further apart they start, where nothing was trained; how it is tried
+_ELSEWHERE = (("twice the bodies", 8, 1), ("four times the bodies", 16, 1), ("far apart", 4, 3))
+_ROLLOUTS, _FRAMES, _NEW_SEED = 4, 51, 1000
 
 
 def same_structure(found: Law, true: Law) -> bool:
@@ -55,6 +63,32 @@ def force_error(found: Law, true: Law, data: Dataset) -> float:
     return float(np.median(np.abs(forces[0] - forces[1]) / scale))
 
 
+def out_of_distribution(found: Discovery, name: str, dim: int) -> dict[str, dict[str, Any]]:
+    """Rollouts from states unlike those of the data: more bodies, and three times as far apart.
+
+    The median over bodies of the error of their places at the end, over the ways they went; None
+    where a rollout diverged.
+    """
+    terms = {} if name != "damped" else {"drag": found.dataset.terms["drag"][0]}
+    moving = {"law": found.law.dynamics(), "network": found.model.double().canonical()}
+    errors = {}
+    for case, bodies, stretch in _ELSEWHERE:
+        settings = {"dim": dim, "bodies": bodies, **terms}
+        start = simulate(name, trajectories=_ROLLOUTS, frames=2, seed=_NEW_SEED, **settings)
+        times = (start.t[1] - start.t[0]) * torch.arange(_FRAMES, dtype=torch.float64)
+        state = start[0].moved(stretch * start[0].q, start[0].p)
+        truth = Simulator(dynamics(name, **settings), DOP853()).rollout(state, times)
+        gone = (truth.q[-1] - truth.q[0]).norm(dim=-1)
+        errors[case] = {}
+        for what, one in moving.items():
+            try:
+                end = Simulator(one, DOP853()).rollout(state, times).q[-1]
+                errors[case][what] = float(((end - truth.q[-1]).norm(dim=-1) / gone).median())
+            except DivergedError:
+                errors[case][what] = None
+    return errors
+
+
 def measure(name: str, dim: str, number: str, *settings: str) -> dict[str, Any]:
     seed = int(number)
     given = {"dim": int(dim), "seed": seed}
@@ -70,6 +104,7 @@ def measure(name: str, dim: str, number: str, *settings: str) -> dict[str, Any]:
         "same_structure": same_structure(found.law, true),
         "force_error": force_error(found.law, true, data),
         "truth": {"force": str(true.expr), "terms": sorted(data.terms)},
+        "out_of_distribution": {} if settings else out_of_distribution(found, name, int(dim)),
     }
 
 

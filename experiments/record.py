@@ -4,12 +4,15 @@ Each case is measured in a process of its own, ``python SCRIPT --measure FILE AR
 its peak memory is not that of a case before it.
 """
 
+import fcntl
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -60,18 +63,34 @@ def record(name: str, case: str, *arguments: str) -> dict[str, Any]:
 
     `arguments` are those of the function that ``NAME.py`` gives to `measuring`.
     """
-    path = RESULTS / f"{name}.json"
-    cases = json.loads(path.read_text()) if path.exists() else {}
-    if case in cases and cases[case]["commit"] == commit():
-        return cases[case]
+    known = _cases(name).get(case, {})
+    if known.get("commit") == commit():
+        return known
     begun = time.monotonic()
     result = measured(str(Path(__file__).with_name(f"{name}.py")), arguments)
-    cases[case] = {
-        **result,
+    result |= {
         "seconds_in_all": round(time.monotonic() - begun, 1),
         "commit": commit(),
         "versions": versions(),
     }
     RESULTS.mkdir(exist_ok=True)
-    write_atomic(path, json.dumps(cases, indent=1, allow_nan=False) + "\n")
-    return cases[case]
+    with _alone():
+        cases = {**_cases(name), case: result}
+        write_atomic(RESULTS / f"{name}.json", json.dumps(cases, indent=1, allow_nan=False) + "\n")
+    return result
+
+
+def _cases(name: str) -> dict[str, Any]:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """While other processes measure other cases, one at a time adds its own to the file."""
+    folder = os.open(RESULTS, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

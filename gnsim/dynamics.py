@@ -25,6 +25,10 @@ class Dynamics(nn.Module, ABC):
     ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
         """``(dq/dt, dp/dt)`` at `state`."""
 
+    def gaps(self, state: State) -> Float[Tensor, "systems gaps"] | None:
+        """Numbers of which one is zero where the right-hand side jumps; None where it is smooth."""
+        return None
+
     def attach(self, state: State) -> State:
         """`state` with the attributes that the dynamics itself knows (inferred masses, charges)."""
         return state

@@ -15,17 +15,21 @@ def all_pairs(batch: Int[Tensor, " nodes"]) -> Int[Tensor, "2 pairs"]:
     """Every unordered pair of nodes of one system, once, the lower index as the target.
 
     The nodes of a system stand together (`batch` does not decrease), as PyTorch Geometric lays
-    them. Built system by system, so that memory grows with the pairs and not with the square of
-    all nodes.
+    them. Memory grows with the pairs and not with the square of all nodes.
     """
-    blocks = []
-    offset = 0
-    for count in torch.bincount(batch).tolist():
-        blocks.append(
-            torch.triu_indices(count, count, offset=1, device=batch.device).flip(0) + offset
-        )
-        offset += count
-    return torch.cat(blocks, dim=1)
+    counts = torch.bincount(batch)
+    first = torch.cumsum(counts, 0) - counts
+    sizes = counts.unique().tolist()
+    if len(sizes) == 1:
+        blocks = _pairs_of(sizes[0], batch.device)[:, None] + first[:, None]
+        return blocks.reshape(2, -1)
+    systems = zip(counts.tolist(), first.tolist(), strict=True)
+    return torch.cat([_pairs_of(count, batch.device) + begin for count, begin in systems], dim=1)
+
+
+def _pairs_of(count: int, device: torch.device) -> Int[Tensor, "2 pairs"]:
+    """The pairs of one system."""
+    return torch.triu_indices(count, count, offset=1, device=device).flip(0)
 
 
 def displacement(

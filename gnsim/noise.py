@@ -1,6 +1,7 @@
 """How noisy measured trajectories are, and how long windows must be for it."""
 
 import math
+from statistics import NormalDist
 
 import torch
 from jaxtyping import Float
@@ -9,11 +10,11 @@ from torch import Tensor
 from gnsim.state import Trajectory
 from gnsim.windows import position_weights
 
-#: the median of the size of a normal number
-_MEDIAN = 0.6745
 #: orders of differences in time: of white noise all tell the same, of a smooth motion less and less
 _ORDERS = (4, 6, 8)
 _WHITE = 0.6
+#: a low quantile of the differences tells as much noise as their median does, down to this share
+_LEAST, _EVERYWHERE = 0.1, 0.5
 #: share of the mean acceleration over a window that noise may make; that where nothing else does
 _QUIET, _NOTHING_ELSE = 0.1, 0.7
 _LENGTHS = (1, 2, 4, 8, 16)
@@ -23,23 +24,33 @@ def noise(values: Float[Tensor, "time nodes dim"], systems: int) -> Float[Tensor
     """Standard deviation of the white noise in each body's positions or velocities.
 
     From eighth differences in time, of which a smooth motion has little. Zero where fourth
-    differences say otherwise: that is motion sampled coarsely, no noise. Zero too for fewer than
-    nine frames. By the median, so that close encounters do not count.
+    differences say otherwise: that is motion sampled coarsely, no noise. Zero where many of them
+    are far smaller than most: forces that break leave motion between the breaks as it is, noise
+    spares none. Zero too for fewer than nine frames. By quantiles, so that close encounters do not
+    count.
     """
     bodies = values.shape[1] // systems
     if len(values) <= _ORDERS[-1]:
         return values.new_zeros(bodies)
-    found = [_from_differences(values, systems, order) for order in _ORDERS]
-    white = found[-1] >= _WHITE * found[0]
-    return torch.where(white, found[-1], 0.0)
+    usual = [_from_differences(values, systems, order, 0.5) for order in _ORDERS]
+    least = _from_differences(values, systems, _ORDERS[-1], _LEAST)
+    white = (usual[-1] >= _WHITE * usual[0]) & (least.mean() >= _EVERYWHERE * usual[-1].mean())
+    return torch.where(white, usual[-1], 0.0)
 
 
 def _from_differences(
-    values: Float[Tensor, "time nodes dim"], systems: int, order: int
+    values: Float[Tensor, "time nodes dim"], systems: int, order: int, share: float
 ) -> Float[Tensor, " bodies"]:
-    size = values.diff(n=order, dim=0).abs() / (_MEDIAN * math.comb(2 * order, order) ** 0.5)
+    """The deviation of normal numbers of whose differences so large a share would be as small."""
+    size = values.diff(n=order, dim=0).abs() / math.comb(2 * order, order) ** 0.5
     by_body = size.view(len(size), systems, -1, values.shape[2]).movedim(2, 0)
-    return by_body.flatten(1).median(1).values
+    normal = NormalDist().inv_cdf(0.5 + 0.5 * share)
+    return torch.stack([_quantile(x.flatten(), share) for x in by_body]) / normal
+
+
+def _quantile(values: Float[Tensor, " values"], share: float) -> Float[Tensor, ""]:
+    """As `torch.quantile`, which takes no more than 16 million numbers."""
+    return values.kthvalue(max(1, round(share * len(values)))).values
 
 
 def window_noise(trajectory: Trajectory, steps: int) -> Float[Tensor, "bodies kinds"]:

@@ -83,6 +83,12 @@ class State(_System):
                 state.__dict__[name] = self.__dict__[name]
         return state
 
+    def systems(self, selected: Int[Tensor, " selected"]) -> "State":
+        """Some of the systems, renumbered from zero."""
+        kept, batch = _nodes_of(self.batch, self.num_systems, selected)
+        attributes = {name: value[kept] for name, value in self.attributes.items()}
+        return replace(self, q=self.q[kept], p=self.p[kept], batch=batch, attributes=attributes)
+
     def with_attributes(self, attributes: Mapping[str, Tensor]) -> "State":
         """More (or other) attributes, at unchanged velocities: momenta follow a changed mass."""
         merged = {**self.attributes, **attributes}
@@ -145,15 +151,23 @@ class Trajectory(_System):
 
     def systems(self, selected: Int[Tensor, " selected"]) -> "Trajectory":
         """The part of the trajectory that belongs to some of the systems, renumbered from zero."""
-        order = torch.full((self.num_systems,), -1, dtype=torch.long)
-        order[selected] = torch.arange(len(selected))
-        kept = (order[self.batch] >= 0).nonzero().squeeze(1)
-        kept = kept[torch.argsort(order[self.batch[kept]], stable=True)]
+        kept, batch = _nodes_of(self.batch, self.num_systems, selected)
         return replace(
             self,
             q=self.q[:, kept],
             p=self.p[:, kept],
-            batch=order[self.batch[kept]],
+            batch=batch,
             attributes={name: value[kept] for name, value in self.attributes.items()},
             names=tuple(self.names[node] for node in kept.tolist()) if self.names else (),
         )
+
+
+def _nodes_of(
+    batch: Int[Tensor, " nodes"], systems: int, selected: Int[Tensor, " selected"]
+) -> tuple[Int[Tensor, " kept"], Int[Tensor, " kept"]]:
+    """The nodes of the selected systems, and the new numbers of their systems."""
+    order = torch.full((systems,), -1, dtype=torch.long)
+    order[selected] = torch.arange(len(selected))
+    kept = (order[batch] >= 0).nonzero().squeeze(1)
+    kept = kept[torch.argsort(order[batch[kept]], stable=True)]
+    return kept, order[batch[kept]]

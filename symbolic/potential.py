@@ -57,6 +57,7 @@ class ClosedFormPotential(PairPotential):
 
     def __init__(self, force: sympy.Expr, energy: sympy.Expr | None) -> None:
         super().__init__()
+        self.breaks = tuple(float(b) for b in breaks_of(force))
         self._force = Compiled(force)
         self._energy = Compiled(energy) if energy is not None else None
 

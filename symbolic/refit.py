@@ -40,6 +40,8 @@ _STEEP = 10.0
 #: errors above this many times the median, and above this share of the acceleration, are outliers
 _OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
 _TIME_BLOCKS = 25
+#: times that the step is halved at most, and share of its error by which a parameter may move then
+_HALVINGS, _WITHIN = 4, 0.5
 #: steps of a leapfrog for one of a smooth force; widths of a break by what a pair travels a frame
 _BREAK_SUBSTEPS, _BLURS = 16, (0.5, 0.1, 0.02)
 #: fewer independent systems than this say too little about their scatter
@@ -170,28 +172,64 @@ def refit(form: Form, structure: Structure, problem: Problem, start: Tensor | No
     Raises:
         RefitError: the errors are not finite at the start.
     """
-    model = _model(form, structure, problem.bodies)
-    x = _start(model, form.strength) if start is None else start.to(torch.float64)
-    theta = torch.cat([torch.tensor([*form.constants.values()], dtype=torch.float64), x])
-    if not form.breaks:
-        return _minimised(form, model, theta, problem)
-    problem = problem.for_breaks()
-    for share in _BLURS:
-        blurred = _model(form, structure, problem.bodies, share * problem.travelled())
-        fit = _minimised(form, blurred, theta, problem)
-        theta = fit.parameters
+    blurs = _BLURS if form.breaks else (0.0,)
+    for blur in blurs:
+        fit = _minimised(form, structure, problem, start, blur, _ROUNDS)
+        form, start = fit.fitted_form, fit.x
     return fit
 
 
-def _minimised(form: Form, model: CoupledPairs, theta: Tensor, problem: Problem) -> Fit:
-    """Levenberg-Marquardt from `theta`."""
+def adjust(
+    form: Form, structure: Structure, problem: Problem, start: Tensor, rounds: int = _ROUNDS
+) -> Fit:
+    """As `refit`, from constants and numbers x that are nearly right: a break is steep at once.
+
+    Raises:
+        RefitError: the errors are not finite at the start.
+    """
+    return _minimised(form, structure, problem, start, _BLURS[-1] if form.breaks else 0.0, rounds)
+
+
+def adjust_to_the_step(form: Form, structure: Structure, problem: Problem, start: Tensor) -> Fit:
+    """As `adjust`, with steps so fine that halving them moves no parameter by half its error.
+
+    Constants that are known to a millionth would else have the error of the integrator, which no
+    standard error speaks of. A break is refitted with fine steps anyway.
+    """
+    fit = adjust(form, structure, problem, start)
+    for _ in range(0 if form.breaks else _HALVINGS):
+        problem = replace(problem, substeps=2 * problem.substeps)
+        finer = adjust(fit.fitted_form, structure, problem, fit.x)
+        _, errors = fit.estimate(lambda p: p)
+        moved = (finer.parameters - fit.parameters).abs()
+        fit = finer
+        if bool((moved <= _WITHIN * errors).all()):
+            break
+    return fit
+
+
+def _minimised(
+    form: Form,
+    structure: Structure,
+    problem: Problem,
+    start: Tensor | None,
+    blur: float,
+    rounds: int,
+) -> Fit:
+    """Levenberg-Marquardt; breaks are spread over `blur` of what a pair travels in a frame."""
+    if form.breaks:
+        problem = problem.for_breaks()
+        blur *= problem.travelled()
+    model = _model(form, structure, problem.bodies, blur)
+    x = _start(model, form.strength) if start is None else start.to(torch.float64)
+    theta = torch.cat([torch.tensor([*form.constants.values()], dtype=torch.float64), x])
     count = len(form.constants)
     errors = _errors(model, theta, problem)
     here = _Normal(errors, _jacobian(model, theta, problem, errors), count)
     if not bool(torch.isfinite(here.cost)):
         raise RefitError(f"{form.expression}: the motion it predicts is not finite on the data")
     damping, fresh = 0.0, True
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         trial = theta + here.step(damping)
         errors = _errors(model, trial, problem)
         gain = 1 - float(here.cost_of(errors) / here.cost)

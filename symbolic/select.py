@@ -17,7 +17,7 @@ from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.naming import constant_names, named_force
 from gnsim.symbolic.parser import symbol
-from gnsim.symbolic.refit import Fit, Problem, RefitError, final_error, refit
+from gnsim.symbolic.refit import Fit, Problem, RefitError, adjust, final_error, refit
 from gnsim.symbolic.simplify import rounded_exponents
 from gnsim.symbolic.text import force_text
 
@@ -200,7 +200,7 @@ def _without(term: Term, chosen: Scored, train: Problem, held_out: Problem) -> S
     mask = torch.tensor([True] * fit.num_couplings + kept)
     terms = tuple(other for other in fit.structure.terms if other != term)
     try:
-        smaller = refit(fit.fitted_form, replace(fit.structure, terms=terms), train, fit.x[mask])
+        smaller = adjust(fit.fitted_form, replace(fit.structure, terms=terms), train, fit.x[mask])
     except RefitError:
         return None
     return _scored(smaller, chosen.loss, chosen.engine, held_out)

@@ -13,7 +13,7 @@ from gnsim.state import State
 from gnsim.symbolic.forms import Form
 from gnsim.symbolic.law import Constant, Verdict
 from gnsim.symbolic.parser import symbol
-from gnsim.symbolic.refit import Fit, Problem, RefitError, refit
+from gnsim.symbolic.refit import Fit, Problem, RefitError, adjust
 from gnsim.symbolic.select import NUMERICAL, error_sizes, mean_error, signed_errors, step_error
 
 #: share of the acceleration that may stay unexplained, for a law and for a candidate of one
@@ -26,6 +26,8 @@ _AS_NOISE = 1.4
 #: how much a free correction may still gain, how correlated the rest may be, what makes it a rest
 _CORRECTION, _CORRELATION, _FEW = 0.1, 0.2, 0.2
 _RADIAL_TERMS = 6
+#: it enters the force linearly, and motion nearly so
+_CORRECTION_ROUNDS = 4
 #: standard errors that a correlation may have by chance; a larger bound than this tells nothing
 _BY_CHANCE, _TELLING = 4.0, 0.5
 _BLIND, _NOTHING_LEFT = -1.0, 1.0
@@ -143,7 +145,8 @@ def leftover(fit: Fit, train: Problem, test: Problem, floor: torch.Tensor) -> di
     """
     own = torch.maximum(error_sizes(fit.dynamics(), test), floor)
     try:
-        corrected = refit(_with_correction(fit, train), fit.structure, train, fit.x)
+        freed_form = _with_correction(fit, train)
+        corrected = adjust(freed_form, fit.structure, train, fit.x, _CORRECTION_ROUNDS)
         freed = torch.maximum(error_sizes(corrected.dynamics(), test), floor)
     except RefitError:
         freed = own

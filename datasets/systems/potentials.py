@@ -43,6 +43,7 @@ class BrokenSpring(PairPotential):
         super().__init__()
         self.threshold = threshold
         self.softening = softening
+        self.breaks = (threshold - softening,)
 
     def energy(
         self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes

@@ -4,9 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gnsim.datasets.systems.dop853 import Function, Motion, solve
-from gnsim.datasets.systems.potentials import BrokenSpring
-from gnsim.graph import displacement, distance
+from gnsim.integrators.dop853 import Motion, solve
 from gnsim.models.pairwise import Driven, PairwiseHamiltonian
 from gnsim.state import State, Trajectory
 
@@ -23,9 +21,9 @@ MOST_STEPS = 1000
 def integrate(dynamics: TrueDynamics, start: State, frames: int, interval: float) -> Trajectory:
     """The trajectory from `start` with a frame every `interval`, in float64.
 
-    DOP853 with a step for each system (see `dop853`). Raises RuntimeError where a system's energy
-    changes by more than `ENERGY_DRIFT` beside the work of its `power`: two bodies came too close
-    for a trustworthy trajectory.
+    DOP853 with a step for each system (`gnsim.integrators.dop853`). Raises RuntimeError where a
+    system's energy changes by more than `ENERGY_DRIFT` beside the work of its `power`: two bodies
+    came too close for a trustworthy trajectory.
     """
     path, drift = attempt(dynamics, start, frames, interval)
     require_conserved(drift)
@@ -60,7 +58,7 @@ def attempt(
     start_row = torch.cat([*parts, torch.zeros_like(parts[0][:, :1])], 1)
 
     def motion_of(some: Int[Tensor, " some"]) -> Motion:
-        return _motion(dynamics, _some(start, some), half)
+        return _motion(dynamics, start.systems(some), half)
 
     rows = solve(motion_of, start_row, frames, interval, TOLERANCE, MOST_STEPS * frames)
     q, p = (x.reshape(frames, -1, dim) for x in (rows[..., :half], rows[..., half:-1]))
@@ -75,48 +73,23 @@ def _motion(dynamics: TrueDynamics, start: State, half: int) -> Motion:
     """``d(q, p, work)/dt`` of rows of numbers, one for each system of `start`."""
     _ = start.pairs, start.mass, start.num_systems  # computed once, and carried along by `moved`
 
-    def rate(rows: Tensor) -> Tensor:
+    def state(rows: Tensor) -> State:
         q, p = (x.reshape(start.q.shape) for x in (rows[:, :half], rows[:, half:-1]))
+        return start.moved(q, p)
+
+    def rate(rows: Tensor) -> Tensor:
         with torch.no_grad():
-            state = start.moved(q, p)
-            parts = [*dynamics.vector_field(state), _power(dynamics, state)]
+            now = state(rows)
+            parts = [*dynamics.vector_field(now), _power(dynamics, now)]
         return torch.cat([x.reshape(len(rows), -1) for x in parts], 1)
 
-    return Motion(rate, _gaps(dynamics, start, half))
-
-
-def _gaps(dynamics: TrueDynamics, start: State, half: int) -> Function | None:
-    """How far each pair is from the distance at which its force jumps."""
-    hamiltonian = dynamics.hamiltonian if isinstance(dynamics, Driven) else dynamics
-    pair = hamiltonian.pair
-    if not isinstance(pair, BrokenSpring):
-        return None
-
-    def gaps(rows: Tensor) -> Tensor:
-        d = displacement(rows[:, :half].reshape(start.q.shape), start.pairs, start.box)
-        return (distance(d) + pair.softening - pair.threshold).reshape(len(rows), -1)
-
-    return gaps
+    return Motion(rate, lambda rows: dynamics.gaps(state(rows)))
 
 
 def _power(dynamics: TrueDynamics, state: State) -> Float[Tensor, " systems"]:
     if isinstance(dynamics, Driven):
         return dynamics.power(state)
     return state.q.new_zeros(state.num_systems)
-
-
-def _some(start: State, some: Int[Tensor, " some"]) -> State:
-    """Some of the systems of `start`, renumbered from zero."""
-    bodies = start.num_nodes // start.num_systems
-    nodes = (some[:, None] * bodies + torch.arange(bodies)).reshape(-1)
-    return State(
-        q=start.q[nodes],
-        p=start.p[nodes],
-        batch=torch.arange(len(some)).repeat_interleave(bodies),
-        attributes={name: value[nodes] for name, value in start.attributes.items()},
-        box=start.box,
-        units=start.units,
-    )
 
 
 def _drift(

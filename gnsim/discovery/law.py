@@ -16,7 +16,7 @@ from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.breaks import JOINED
 from gnsim.symbolic.front import Candidate, pareto_front, steepest
 from gnsim.symbolic.law import Constant, Law
-from gnsim.symbolic.refit import Problem, refit
+from gnsim.symbolic.refit import Problem, adjust_to_the_step
 from gnsim.symbolic.select import Selection, select
 from gnsim.symbolic.verify import verify
 
@@ -62,7 +62,8 @@ def settle(
     tell("fitting constants", 0, 2, "")
     chosen, train, test = selection.chosen, dataset.train, dataset.test
     everything = problem(dataset, train, config, config.symbolic.windows)
-    fit = refit(chosen.fit.fitted_form, chosen.fit.structure, everything, chosen.fit.x)
+    last = chosen.fit
+    fit = adjust_to_the_step(last.fitted_form, last.structure, everything, last.x)
     tell("fitting constants", 1, 2, "")
     parts = parts_of(fit, body_names(train), train.units)
     part = config.symbolic.verdict_windows

@@ -9,6 +9,7 @@ import torch
 
 from gnsim.discovery.settings import DiscoveryConfig, RolloutConfig, integrator_named
 from gnsim.dynamics import Dynamics
+from gnsim.integrators import DOP853, Integrator
 from gnsim.metrics import energy_drift, relative_position_error
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.pairwise import Driven, PairwiseHamiltonian
@@ -20,7 +21,7 @@ from gnsim.symbolic.law import Law
 #: a single trajectory of so many frames has a first tenth to fit the start of a rollout to
 _LONG = 100
 _ENERGY_FRAMES = 400
-#: a rollout whose energy changes by more of itself is taken again with a finer step
+#: a rollout whose energy changes by more of itself is taken again with steps of its own choice
 _KEPT_ENERGY = 1e-6
 #: the rollout that nothing of the held-out trajectory but its first frame went into
 MEASURED_START = "law from measured start"
@@ -115,12 +116,14 @@ def roll_out_one(
 ) -> Rollout:
     """One rollout from `start` along the times of `truth`, measured.
 
-    A Hamiltonian keeps its own energy, so where the rollout does not, the step is to blame: it is
-    then taken again, with a quarter of the step, twice at the most. Where energy is not kept, that
-    tells nothing, and the middle one of these steps is taken.
+    A Hamiltonian keeps its own energy, so where the rollout does not, a close encounter was too
+    quick for the step: it is then taken again with steps as small as they must be. So it is at once
+    where energy is not kept anyway, for that tells nothing.
     """
-    for finer in (1, 4, 16) if isinstance(dynamics, PairwiseHamiltonian) else (4,):
-        rollout = _rolled_out(dynamics, start, truth, config, finer, phase, tell)
+    chosen, adaptive = (integrator_named(config.integrator), config.substeps), (DOP853(), 1)
+    keeps_energy = isinstance(dynamics, PairwiseHamiltonian)
+    for integrator, substeps in (chosen, adaptive) if keeps_energy else (adaptive,):
+        rollout = _rolled_out(dynamics, start, truth, integrator, substeps, phase, tell)
         if not rollout.diverged and rollout.energy_error < _KEPT_ENERGY:
             break
     return rollout
@@ -130,13 +133,13 @@ def _rolled_out(
     dynamics: PairwiseHamiltonian | Driven,
     start: State,
     truth: Trajectory,
-    config: RolloutConfig,
-    finer: int,
+    integrator: Integrator,
+    substeps: int,
     phase: str,
     tell: Progress,
 ) -> Rollout:
-    """One rollout with steps so many times as fine as the settings have them."""
-    simulator = Simulator(dynamics, integrator_named(config.integrator), finer * config.substeps)
+    """One rollout, as far as it goes."""
+    simulator = Simulator(dynamics, integrator, substeps)
     diverged = ""
     try:
         path = simulator.rollout(

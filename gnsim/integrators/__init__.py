@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from gnsim.integrators.base import IntegrationError, Integrator
+from gnsim.integrators.dop853 import DOP853
 from gnsim.integrators.implicit import ImplicitMidpoint
 from gnsim.integrators.runge_kutta import RK2, RK4, AdaptiveRungeKutta, Dopri5, Dopri8, Euler
 from gnsim.integrators.symplectic import (
@@ -36,6 +37,7 @@ INTEGRATORS: Mapping[str, type[Integrator]] = MappingProxyType(
 )
 
 __all__ = [
+    "DOP853",
     "INTEGRATORS",
     "RK2",
     "RK4",

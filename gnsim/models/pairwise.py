@@ -34,6 +34,8 @@ class PairPotential(nn.Module, ABC):
 
     #: distance at which V is zero, where `energy` integrates the force
     reference: float = 1.0
+    #: distances at which the force jumps or bends
+    breaks: tuple[float, ...] = ()
 
     @abstractmethod
     def force(
@@ -143,6 +145,13 @@ class PairwiseHamiltonian(SeparableHamiltonian):
         force = self.sum(pair_forces(self.pair, state), state)
         return sum((field.force(state) for field in self.fields), start=force)
 
+    def gaps(self, state: State) -> Float[Tensor, "systems gaps"] | None:
+        """How far each pair is from the distances at which its force breaks."""
+        if not self.pair.breaks:
+            return None
+        r = distance(displacement(state.q, state.pairs, state.box))
+        return torch.cat([(r - b).view(state.num_systems, -1) for b in self.pair.breaks], 1)
+
     def messages(self, state: State) -> Messages:
         """The radial force along each edge, with the attributes of its ends."""
         state = self.attach(state)
@@ -177,6 +186,10 @@ class Driven(Split):
 
     def attach(self, state: State) -> State:
         return self.hamiltonian.attach(state)
+
+    def gaps(self, state: State) -> Float[Tensor, "systems gaps"] | None:
+        """Those of the pairs."""
+        return self.hamiltonian.gaps(state)
 
     def velocity_force(self, state: State) -> Float[Tensor, "nodes dim"]:
         return sum((field.force(state) for field in self.fields), start=torch.zeros_like(state.p))

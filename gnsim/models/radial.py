@@ -77,10 +77,14 @@ class RadialNetwork(PairPotential):
         if not self.attributes:
             return _bent(self._arm(u))
         s, t = self._features(source), self._features(target)
-        return _bent(self._arm(torch.cat([u, s, t], 1)) + self._arm(torch.cat([u, t, s], 1)))
+        # both orders of the bodies as one batch
+        arms = self._arm(torch.cat([torch.cat([u, s, t], 1), torch.cat([u, t, s], 1)]))
+        return _bent(arms[: len(r)] + arms[len(r) :])
 
     def _arm(self, x: Float[Tensor, "pairs features"]) -> Float[Tensor, " pairs"]:
-        return (self.linear(x) + self.body(x)).squeeze(1)
+        """In the precision of the layers, which may be lower than that of `x`."""
+        inside = x.to(self.linear.weight)
+        return (self.linear(inside) + self.body(inside)).squeeze(1).to(x)
 
     def _features(self, values: Attributes) -> Float[Tensor, "pairs features"]:
         columns = [

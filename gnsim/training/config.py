@@ -12,12 +12,13 @@ class TrainingConfig:
     `gnsim.models.coupled.COUPLINGS` or ``auto``, which tries them for `pilot_steps` each; `terms`
     are names of `gnsim.models.terms.Term`, joined by commas, ``none``, or ``auto``, which tries all
     and keeps those that held-out windows ask for;
-    `pairs_per_batch` sets how many windows make a batch, whatever the number of bodies.
+    `pairs_per_batch` sets how many windows make a batch, whatever the number of bodies;
+    `precision` is that of positions and momenta, the layers of the network have single.
     Training ends after `steps`, or when `patience` validations in a row brought nothing better.
     """
 
     hidden: int = 32
-    steps: int = 2000
+    steps: int = 1500
     pilot_steps: int = 150
     window: int = 0
     integrator: str = "yoshida4"

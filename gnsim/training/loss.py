@@ -14,10 +14,11 @@ class ProjectedLoss(nn.Module):
     """Robust relative error of windows predicted by a `CoupledPairs`, minimised over its couplings.
 
     The prediction runs through the integrator with the present couplings x; their correction dx is
-    the weighted least-squares solution of the linearised errors, and the loss is taken after it,
-    so that its gradient is that of the projected problem (variable projection). The response to dx
-    is taken along the measured path by the trapezoidal rule: exact enough to contract, and without
-    effect on the fixed point, where dx = 0.
+    the weighted least-squares solution of the linearised errors, and the loss is taken after it
+    (variable projection). What is left is orthogonal to the response, so that its gradient is that
+    of the errors alone, up to the change of the response times dx (Kaufman 1975,
+    doi:10.1007/BF01932995). The response to dx is taken along the measured path by the trapezoidal
+    rule: exact enough to contract, and without effect on the fixed point, where dx = 0.
 
     Each error is divided by the size of the acceleration it belongs to, so that the Moon and
     Neptune both count, and enters by Cauchy's logarithm, so that close encounters neither rule nor
@@ -42,10 +43,10 @@ class ProjectedLoss(nn.Module):
 
     def forward(self, windows: Windows) -> Float[Tensor, ""]:
         errors, scale = self.errors(windows)
-        slopes = response(self.model, windows.path) / scale[..., None]
-        dx = least_squares(slopes, errors, cauchy_weight(errors.detach()))
-        self.correction = dx.detach()
-        return cauchy_loss(errors - slopes @ dx).log()
+        with torch.no_grad():
+            slopes = response(self.model, windows.path) / scale[..., None]
+            self.correction = least_squares(slopes, errors, cauchy_weight(errors))
+        return cauchy_loss(errors - slopes @ self.correction).log()
 
     def errors(
         self, windows: Windows

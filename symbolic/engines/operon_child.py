@@ -1,7 +1,7 @@
 """The process that Operon runs in: ``python -m gnsim.symbolic.engines.operon_child FOLDER``.
 
 Never imports torch. The search is a row of short restarts that take turns among three alphabets
-(rational, powers, transcendental): each finds laws that the others miss, and the front so far is
+(rational, transcendental, powers): each finds laws that the others miss, and the front so far is
 written after each. The number of restarts is fixed, so that a seed repeats unless time runs out.
 """
 
@@ -21,15 +21,15 @@ from gnsim.symbolic.parser import ParseError, parse
 #: `pow` of a negative base is NaN in Operon; `powabs` is the same law on r > 0
 ALPHABETS = (
     "add,sub,mul,div,square,sqrt,constant,variable",
-    "add,sub,mul,div,powabs,constant,variable",
     "add,sub,mul,div,square,exp,log,constant,variable",
+    "add,sub,mul,div,powabs,constant,variable",
 )
 RESTARTS = 6
 SAMPLES_USED = 400
 SEARCH = {
     "objectives": ["nmse", "length"],
     "population_size": 1000,
-    "generations": 30,
+    "generations": 15,
     "max_evaluations": 10**9,
     "optimizer_iterations": 5,
     "max_length": 20,

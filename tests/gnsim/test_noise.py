@@ -26,6 +26,15 @@ def test_white_noise_is_measured() -> None:
 
 
 @pytest.mark.as_users_run_it
+def test_forces_that_break_are_no_noise() -> None:
+    broken = simulate("discontinuous", trajectories=20, bodies=4, dim=3, frames=60)
+    assert float(noise(broken.q, 20).max()) == 0 == float(noise(broken.velocity, 20).max())
+    assert quiet_steps(broken) == 1
+    noisy = simulate("discontinuous", trajectories=20, bodies=4, dim=3, frames=60, noise=0.01)
+    assert float(noise(noisy.q, 20).min()) > 0
+
+
+@pytest.mark.as_users_run_it
 def test_window_noise_is_the_scatter_of_mean_accelerations() -> None:
     generator = torch.Generator().manual_seed(3)
     still = path()

@@ -12,7 +12,7 @@ from gnsim.models.coupled import Structure
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.parser import parse
-from gnsim.symbolic.refit import Fit, Problem, RefitError, refit
+from gnsim.symbolic.refit import Fit, Problem, RefitError, adjust_to_the_step, refit
 
 FOUND = 1e-3
 STIFFNESS, REST = 2.0, 1.0
@@ -55,6 +55,19 @@ def test_gravity_and_its_exponent_from_a_wrong_start(text: str) -> None:
     *constants, strength = fit.parameters.tolist()
     assert constants == pytest.approx([0.5, -2.0][: len(constants)], rel=FOUND)
     assert strength == pytest.approx(1.0, rel=FOUND)
+
+
+@pytest.mark.as_users_run_it
+def test_constants_have_not_the_error_of_the_integrator() -> None:
+    problem = Problem.of(springs(), 4, 40, Leapfrog(), 1)
+    form, none = form_of(parse("1.9*r - 2.2", ("r",))), Structure("none")
+    start = torch.tensor([1.9], dtype=torch.float64)
+    off = [
+        (fit(form, none, problem, start).parameters - torch.tensor([REST, STIFFNESS])).abs()
+        for fit in (refit, adjust_to_the_step)
+    ]
+    assert bool((off[0] > 1e-4).all())
+    assert bool((off[1] < 0.01 * off[0]).all())
 
 
 @pytest.mark.parametrize("off", [0.6, 1.5])

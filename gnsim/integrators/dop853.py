@@ -8,28 +8,36 @@ the frames, so that nothing is interpolated, and just before and behind a break 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from jaxtyping import Float, Int
-from scipy.integrate import DOP853
+from scipy.integrate import DOP853 as TABLEAU
 from torch import Tensor
 
-_A, _B, _E3, _E5 = (torch.from_numpy(x.copy()) for x in (DOP853.A, DOP853.B, DOP853.E3, DOP853.E5))
-_STAGES = DOP853.n_stages
+from gnsim.dynamics import Dynamics
+from gnsim.integrators.base import IntegrationError, Integrator
+from gnsim.state import State
+
+_A, _B, _E3, _E5 = (
+    torch.from_numpy(x.copy()) for x in (TABLEAU.A, TABLEAU.B, TABLEAU.E3, TABLEAU.E5)
+)
+_STAGES = TABLEAU.n_stages
 #: smallest and largest change of a step, and what it is kept below of the step aimed at
 _SHRINK, _GROW, _SAFETY = 0.2, 6.0, 0.9
 #: the first step, and the one that may cross a break, as shares of the interval between frames
 _FIRST, _CROSSING = 1e-2, 1e-12
 
-Function = Callable[[Tensor], Tensor]
-
 
 @dataclass(frozen=True)
 class Motion:
-    """``dy/dt`` of rows [systems, width]; where it jumps, one of `gaps` [systems, any] is zero."""
+    """``dy/dt`` of rows [systems, width]; where it jumps, one of `gaps` [systems, any] is zero.
 
-    rate: Function
-    gaps: Function | None = None
+    Those are None where it never does.
+    """
+
+    rate: Callable[[Tensor], Tensor]
+    gaps: Callable[[Tensor], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,12 @@ def _advance(
 
 
 def _to_break(
-    gaps: Function | None, y: Tensor, new: Tensor, step: Tensor, good: Tensor, interval: float
+    gaps: Callable[[Tensor], Tensor | None],
+    y: Tensor,
+    new: Tensor,
+    step: Tensor,
+    good: Tensor,
+    interval: float,
 ) -> Float[Tensor, " systems"]:
     """A step that ends right before the next break; infinite where none is near.
 
@@ -115,9 +128,9 @@ def _to_break(
     good, else from before, if it led over the break. What the line misses falls with the square
     of the step, so that a few steps stand at the break and a tiny one leads over.
     """
-    if gaps is None:
-        return torch.full_like(step, torch.inf)
     before, behind = gaps(y), gaps(new)
+    if before is None or behind is None:
+        return torch.full_like(step, torch.inf)
     share = before / (before - behind) - good[:, None].to(step)
     near = (share >= 0) & (good[:, None] | (share <= 1))
     time = step * torch.where(near, share, torch.inf).amin(1)
@@ -127,7 +140,10 @@ def _to_break(
 
 
 def _step(
-    rate: Function, now: _Progress, step: Float[Tensor, " systems"], tolerance: float
+    rate: Callable[[Tensor], Tensor],
+    now: _Progress,
+    step: Float[Tensor, " systems"],
+    tolerance: float,
 ) -> tuple[Tensor, Tensor, Float[Tensor, " systems"]]:
     """Numbers and rate after a step, and its error in units of what is tolerated."""
     k = now.y.new_empty(_STAGES + 1, *now.y.shape)
@@ -144,3 +160,64 @@ def _step(
 
 def _weighted(weights: Float[Tensor, " stages"], k: Tensor) -> Float[Tensor, "systems width"]:
     return (weights @ k[: len(weights)].reshape(len(weights), -1)).view_as(k[0])
+
+
+@final
+@dataclass(frozen=True)
+class DOP853(Integrator):
+    """Order 8(5, 3), with steps of its own for each system of a batch, each ending at breaks.
+
+    Within `dt`, each step to the error ``tolerance (1 + |z|)``; at most `max_num_steps` of them.
+    For rollouts: keeps no gradients. Systems have equally many bodies. Raises IntegrationError
+    where a system does not reach the end of the step, ValueError for systems of different sizes.
+    """
+
+    tolerance: float = 1e-10
+    max_num_steps: int = 3000
+    order = 8
+    symplectic = False
+    needs_separable = False
+    force_evaluations = 12
+
+    def step(self, dynamics: Dynamics, state: State, dt: float | Tensor) -> State:
+        counts = torch.bincount(state.batch)
+        if bool((counts != counts[0]).any()):
+            raise ValueError(
+                f"DOP853 wants equally many bodies in each system, found {counts.tolist()}; "
+                "roll systems of different sizes out one by one"
+            )
+        sign = 1.0 if float(dt) >= 0 else -1.0
+        start = torch.cat([x.reshape(len(counts), -1) for x in (state.q, state.p)], 1)
+        half = start.shape[1] // 2
+        with torch.no_grad():
+            rows = solve(
+                lambda some: _motion(dynamics, state.systems(some), half, sign),
+                start,
+                2,
+                abs(float(dt)),
+                self.tolerance,
+                self.max_num_steps,
+            )[1]
+        q, p = (x.reshape(state.q.shape) for x in rows.split(half, 1))
+        if bool(torch.isnan(rows).any()):
+            system = int(torch.isnan(rows).any(1).nonzero()[0])
+            raise IntegrationError(
+                f"DOP853 within a step of dt = {float(dt):g}: {self.max_num_steps} steps did not "
+                f"bring system {system} to its end; soften the force, raise tolerance or stop "
+                "earlier"
+            )
+        return state.moved(q, p)
+
+
+def _motion(dynamics: Dynamics, start: State, half: int, sign: float) -> Motion:
+    """``d(q, p)/dt`` of rows of numbers, one for each system of `start`."""
+    _ = start.pairs, start.mass, start.num_systems  # computed once, and carried along by `moved`
+
+    def state(rows: Tensor) -> State:
+        return start.moved(*(x.reshape(start.q.shape) for x in rows.split(half, 1)))
+
+    def rate(rows: Tensor) -> Tensor:
+        parts = dynamics.vector_field(state(rows))
+        return sign * torch.cat([x.reshape(len(rows), -1) for x in parts], 1)
+
+    return Motion(rate, lambda rows: dynamics.gaps(state(rows)))
