@@ -1,4 +1,5 @@
-"""What a user's file becomes: springs with and without their masses, and files that hold no law.
+"""What a user's file becomes: springs with and without their masses, charges that the file does
+not give, and files that hold no law.
 
 ``python experiments/user_files.py [CASE ...]`` writes results/user_files.json. Each case is written
 to an .npz file as a user would bring it, and read back from there.
@@ -21,10 +22,22 @@ TRAJECTORIES, BODIES, DIM, FRAMES = 50, 4, 3, 40
 INTERVAL, SAMPLED = 0.1, 10
 STIFFNESS, REST_LENGTH = 3.0, 0.7
 MASSES = np.array([0.5, 1.0, 2.0, 4.0])
+CHARGES, CORE = np.array([1.0, -2.0, 0.5, 1.5]), 0.3
+SPRING, COULOMB = f"k*(r - {REST_LENGTH})", f"-charge_i*charge_j/(r + {CORE})**2"
+
+Pull = Callable[[np.ndarray], np.ndarray]
 
 
-def springs(masses: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Every pair on a spring; frames are every tenth of the steps that resolve the motion."""
+def spring(r: np.ndarray) -> np.ndarray:
+    return STIFFNESS * (r - REST_LENGTH)
+
+
+def coulomb(r: np.ndarray) -> np.ndarray:
+    return -np.outer(CHARGES, CHARGES) / (r + CORE) ** 2
+
+
+def moved(pull: Pull, masses: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """All pairs attract by `pull`; frames are every tenth of the steps that resolve the motion."""
     rng = np.random.default_rng(seed)
     start = rng.normal(size=(2, TRAJECTORIES, BODIES, DIM)).ravel()
     shape = (TRAJECTORIES, BODIES, DIM)
@@ -33,8 +46,8 @@ def springs(masses: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         q, v = y.reshape(2, *shape)
         d = q[:, None] - q[:, :, None]
         r = np.linalg.norm(d, axis=-1) + np.eye(BODIES)
-        pull = (STIFFNESS * (r - REST_LENGTH) / r)[..., None] * d
-        return np.stack([v, pull.sum(2) / masses[:, None]]).ravel()
+        force = ((pull(r) / r)[..., None] * d).sum(2)
+        return np.stack([v, force / masses[:, None]]).ravel()
 
     t = np.arange(FRAMES) * INTERVAL
     solved = solve_ivp(
@@ -45,15 +58,19 @@ def springs(masses: np.ndarray, seed: int) -> dict[str, np.ndarray]:
 
 
 def equal_masses(seed: int) -> dict[str, np.ndarray]:
-    return springs(np.ones(BODIES), seed)
+    return moved(spring, np.ones(BODIES), seed)
 
 
 def given_masses(seed: int) -> dict[str, np.ndarray]:
-    return {**springs(MASSES, seed), "mass": MASSES}
+    return {**moved(spring, MASSES, seed), "mass": MASSES}
 
 
 def hidden_masses(seed: int) -> dict[str, np.ndarray]:
-    return springs(MASSES, seed)
+    return moved(spring, MASSES, seed)
+
+
+def hidden_charges(seed: int) -> dict[str, np.ndarray]:
+    return {**moved(coulomb, MASSES, seed), "mass": MASSES}
 
 
 def noise(seed: int) -> dict[str, np.ndarray]:
@@ -73,7 +90,8 @@ def random_walk(seed: int) -> dict[str, np.ndarray]:
 
 
 CASES: dict[str, Callable[[int], dict[str, np.ndarray]]] = {
-    case.__name__: case for case in (equal_masses, given_masses, hidden_masses, noise, random_walk)
+    case.__name__: case
+    for case in (equal_masses, given_masses, hidden_masses, hidden_charges, noise, random_walk)
 }
 
 
@@ -84,15 +102,19 @@ def measure(case: str, number: str) -> dict[str, Any]:
         np.savez(file, **CASES[case](seed))
         found = discover(file, seed=seed, out=Path(folder) / "run")
         print(summary(found))
-        truth = f"k*(r - {REST_LENGTH})"
-        expected = {"stiffness": STIFFNESS, "rest_length": REST_LENGTH}
-        return {**metrics(found), "is_spring": found.law.equals(truth), "truth": expected}
+        return {
+            **metrics(found),
+            "is_spring": found.law.equals(SPRING),
+            "is_coulomb": found.law.equals(COULOMB),
+            "truth": {"stiffness": STIFFNESS, "rest_length": REST_LENGTH, "core": CORE},
+            "hidden": {name: list(h.values) for name, h in found.law.hidden.items()},
+        }
 
 
 if __name__ == "__main__":
     if measuring(measure):
         sys.exit()
     for case in sys.argv[1:] or CASES:
-        for seed in (0, 1, 2) if "masses" in case else (0,):
+        for seed in (0, 1, 2) if case not in ("noise", "random_walk") else (0,):
             result = record("user_files", f"{case}, seed {seed}", case, str(seed))
             print(case, seed, result["status"], result["force"], result["seconds_in_all"])

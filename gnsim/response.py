@@ -4,7 +4,7 @@ Couplings and coefficients enter the acceleration linearly, and the errors of sh
 so. They are solved for by least squares; and which terms the data need is tried without training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from gnsim.integrators.base import Integrator
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.terms import Term
-from gnsim.state import Trajectory
+from gnsim.state import State, Trajectory
 from gnsim.windows import (
     Windows,
     acceleration_scale,
@@ -41,13 +41,14 @@ def scaled_errors(
 
 
 def response(
-    model: CoupledPairs, path: Trajectory
+    basis_at: Callable[[State], Tensor], path: Trajectory
 ) -> Float[Tensor, "kinds rows nodes dim numbers"]:
-    """What mean-acceleration errors fall by per unit of each number of `model`.
+    """What mean-acceleration errors fall by per unit of each number.
 
-    Along the measured path by the trapezoidal rule: exact enough for a correction to contract.
+    `basis_at` gives the acceleration of each node per unit of it, [nodes, dim, numbers]. Along the
+    measured path by the trapezoidal rule: exact enough for a correction to contract.
     """
-    basis = torch.stack([model.basis(state) for state in path])
+    basis = torch.stack([basis_at(state) for state in path])
     interval = path.t[1] - path.t[0]
     gain = torch.cumsum(0.5 * interval * (basis[1:] + basis[:-1]), 0)
     before = torch.cat([torch.zeros_like(gain[:1]), gain[:-1]])
@@ -101,7 +102,7 @@ class Rows:
     ) -> "Rows":
         with torch.no_grad():
             errors, scale = scaled_errors(model, integrator, substeps, windows)
-            slopes = response(model, windows.path) / scale[..., None]
+            slopes = response(model.basis, windows.path) / scale[..., None]
             plain = errors + slopes[..., model.num_couplings :] @ model.coefficients
         return cls(plain, slopes, len(windows.start))
 

@@ -9,6 +9,7 @@ import sympy
 import torch
 from torch import Tensor
 
+from gnsim.models.coupled import COUPLINGS
 from gnsim.models.terms import KINDS, Term
 from gnsim.state import Units
 from gnsim.symbolic.expressions import evaluated
@@ -18,6 +19,11 @@ from gnsim.symbolic.refit import Fit
 
 #: the least mass, in units of the largest, so that momenta stay defined
 _TRIFLE = 1e-12
+_MEANINGS = {
+    "source": "strength times mass",
+    "response": "strength over mass",
+    "charges": "charge times the root of the strength",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
     names = constant_names(fit)
     unit_body = _best_known(fit)
     mass_unit = units.mass
-    if fit.coupling != "none":
+    if COUPLINGS[fit.coupling].hides_masses:
         mass_unit = f"mass of {bodies[unit_body]}"
     named_units = Units(units.length, units.time, mass_unit)
     value, error = fit.estimate(lambda p: _strength(fit.coupling, _couplings_of(fit)(p), unit_body))
@@ -57,14 +63,16 @@ def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
     constants |= _coefficients(fit, end, terms, named_units)
     hidden, metadata = {}, {}
     if fit.coupling != "none":
-        hidden["mass"] = _masses(fit, unit_body, bodies, mass_unit)
+        name = COUPLINGS[fit.coupling].attribute
+        unit = mass_unit if name == "mass" else f"{name} of {bodies[unit_body]}"
+        hidden[name] = _inferred(fit, unit_body, bodies, unit)
         metadata["couplings"] = _couplings(fit, bodies)
     return Parts(named_force(fit), terms, constants, hidden, metadata)
 
 
 def _terms(fit: Fit) -> tuple[Term, ...]:
     """As forces: with hidden masses they were accelerations, and so have the mass as weight."""
-    if fit.coupling == "none":
+    if not COUPLINGS[fit.coupling].hides_masses:
         return fit.structure.terms
     return tuple(replace(term, weight="mass") for term in fit.structure.terms)
 
@@ -94,9 +102,13 @@ def _term_unit(term: Term, units: Units) -> str:
 
 
 def _best_known(fit: Fit) -> int:
-    """The body whose coupling has the smallest relative error, of those with the usual sign."""
-    values, errors = fit.estimate(_couplings_of(fit))
-    usual = values * torch.sign(values[values.abs().argmax()])
+    """The body whose coupling has the smallest relative error.
+
+    Of those with the usual sign; charges may have either.
+    """
+    values, errors = fit.estimate(_determined(fit))
+    either = COUPLINGS[fit.coupling].of == "both"
+    usual = values.abs() if either else values * torch.sign(values[values.abs().argmax()])
     return int(torch.where(usual > 0, errors / usual, torch.inf).argmin())
 
 
@@ -106,29 +118,44 @@ def _couplings_of(fit: Fit) -> Callable[[Tensor], Tensor]:
     return itemgetter(slice(count, count + fit.num_couplings))
 
 
+def _determined(fit: Fit) -> Callable[[Tensor], Tensor]:
+    """The numbers that motion determines, one per body: what `_meaning` says."""
+    couplings = _couplings_of(fit)
+    if COUPLINGS[fit.coupling].of != "both":
+        return couplings
+    return lambda p: couplings(p)[0].abs().sqrt() * couplings(p)[1:]
+
+
 def _strength(coupling: str, x: Tensor, body: int) -> Tensor:
+    """Of the pair force, in units of one body's mass or charge."""
+    if COUPLINGS[coupling].of == "both":
+        return x[0] * x[1 + body].square()
     return x[0] if coupling == "none" else x[body]
 
 
-def _masses(fit: Fit, body: int, names: tuple[str, ...], unit: str) -> Hidden:
-    """Masses in units of one body's; one that the data leave at or below zero is a trifle."""
+def _inferred(fit: Fit, body: int, names: tuple[str, ...], unit: str) -> Hidden:
+    """Masses or charges in units of one body's.
 
-    def masses(parameters: Tensor) -> Tensor:
-        x = _couplings_of(fit)(parameters)
+    A mass that the data leave at or below zero is a trifle.
+    """
+
+    def relative(parameters: Tensor) -> Tensor:
+        x = _determined(fit)(parameters)
         return x[body] / x if fit.coupling == "response" else x / x[body]
 
-    values, errors = fit.estimate(masses)
-    values = values.clamp_min(_TRIFLE * values.max())
+    values, errors = fit.estimate(relative)
+    if COUPLINGS[fit.coupling].hides_masses:
+        values = values.clamp_min(_TRIFLE * values.max())
     return Hidden(tuple(values.tolist()), tuple(errors.tolist()), names, unit)
 
 
 def _couplings(fit: Fit, bodies: tuple[str, ...]) -> dict[str, Any]:
-    """The numbers that motion determines, one per body: strength times mass, or over it."""
-    values, errors = fit.estimate(_couplings_of(fit))
-    by_time = fit.estimate(_couplings_of(fit), groupings=slice(1))[1]
+    """The numbers that motion determines, one per body."""
+    values, errors = fit.estimate(_determined(fit))
+    by_time = fit.estimate(_determined(fit), groupings=slice(1))[1]
     return {
         "names": list(bodies),
-        "meaning": "strength times mass" if fit.coupling == "source" else "strength over mass",
+        "meaning": _MEANINGS[fit.coupling],
         "values": values.tolist(),
         "stderr": errors.tolist(),
         "stderr_first_grouping": by_time.tolist(),

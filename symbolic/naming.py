@@ -2,17 +2,18 @@
 
 import sympy
 
+from gnsim.models.coupled import COUPLINGS
 from gnsim.symbolic.parser import parse, symbol
 from gnsim.symbolic.refit import Fit
 
-_MASS_FACTOR = parse("mass_i*mass_j", ("mass_i", "mass_j"))
 _BREAK = "break"
 
 
 def named_force(fit: Fit) -> sympy.Expr:
     """The pair force with all its constants by name."""
     known = {symbol(a): symbol(b) for a, b in constant_names(fit).items()}
-    factor = _MASS_FACTOR if fit.coupling == "source" else sympy.S.One
+    hidden = COUPLINGS[fit.coupling].attribute
+    factor = parse(COUPLINGS[fit.coupling].factor, (f"{hidden}_i", f"{hidden}_j"))
     strength = symbol(strength_name(fit)) * factor
     shape = fit.form.shape.xreplace(known)
     if isinstance(shape, sympy.Piecewise):

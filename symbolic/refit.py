@@ -253,8 +253,10 @@ def _minimised(
 
 
 def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:
+    scaled, charges = model.coupling.counts(model.bodies)
     x = torch.zeros_like(model.x)
-    x[: model.num_couplings] = strength
+    x[:scaled] = strength
+    x[scaled : scaled + charges] = 1.0
     return x
 
 
@@ -374,15 +376,15 @@ def _jacobian(
 def _sizes(model: CoupledPairs, theta: Tensor, problem: Problem) -> Float[Tensor, " p"]:
     """What a change of each parameter is measured by.
 
-    Couplings by the largest of them, for a small one moves nothing by a millionth of itself;
+    Couplings by the largest of their kind, for a small one moves nothing by a millionth of itself;
     coefficients by what would make up all of the acceleration.
     """
     constants, tiny = len(_constants(model)), torch.finfo(theta.dtype).tiny / _QUOTIENT_STEP
-    couplings = theta[constants:][: model.num_couplings]
+    kinds = theta[constants:][: model.num_couplings].split(model.coupling.counts(model.bodies))
     return torch.cat(
         [
             theta[:constants].abs().clamp_min(_QUOTIENT_STEP),
-            couplings.abs().max().clamp_min(tiny).expand_as(couplings),
+            *(x.abs().max().clamp_min(tiny).expand_as(x) for x in kinds if len(x)),
             *(_natural_size(term, problem) for term in model.terms),
         ]
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
-from gnsim.models.coupled import Structure
+from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import Term
 from gnsim.symbolic.expressions import complexity, is_symmetric
 from gnsim.symbolic.forms import form_of
@@ -149,9 +149,9 @@ def _score(
 ) -> Scored:
     form = form_of(expression)
     # the network's couplings times the form's strength over the network's own, which is one
-    coefficients = sum(len(term.symbols) for term in structure.terms)
-    strengths = torch.full_like(start, form.strength)
-    strengths[len(start) - coefficients :] = 1.0
+    scaled, _ = COUPLINGS[structure.coupling].counts(train.bodies)
+    strengths = torch.ones_like(start)
+    strengths[:scaled] = form.strength
     fit = refit(form, structure, train, start * strengths)
     return _scored(fit, candidate.loss, candidate.engine, held_out)
 

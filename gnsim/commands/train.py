@@ -25,6 +25,6 @@ def train(
     with progress() as tell:
         fitted = train_into(folder, recipe, time_limit=time_limit, progress=tell)
     for name, error in fitted.pilots.items():
-        print(f"tried hidden masses '{name}': median relative error {error:.3g}")
+        print(f"tried what may be hidden, '{name}': median relative error {error:.3g}")
     error = fitted.validation_error
     show(f"median relative error on validation windows: {error:.3g}", folder)

@@ -32,7 +32,7 @@ def choose(
     """The candidate that held-out trajectories bear out; few are tried after `deadline`."""
     count = config.symbolic.selection_windows
     with torch.no_grad():
-        start = torch.cat([model.couplings / model.masses()[1], model.coefficients]).double()
+        start = torch.cat([model.unit_couplings(), model.coefficients]).double()
     return select(
         _tried(front, config.symbolic.candidates),
         model.structure,

@@ -1,11 +1,11 @@
 """Pair interactions with couplings that enter linearly, and so are solved for, not descended to.
 
-Where a file does not give the masses, each body gets an unknown number x that multiplies the
-interaction in one of few ways (`COUPLINGS`). The acceleration is linear in x: `basis` returns it
-per unit of each x, and the training loss finds x by least squares (variable projection, Golub and
-Pereyra 1973). Positions and velocities are the variables here, so that a body with a coupling of
-zero does no harm; `canonical` turns the result into forces, and into a Hamiltonian where the
-forces do not depend on velocities.
+Where a file does not give the masses or charges, each body gets an unknown number x that multiplies
+the interaction in one of few ways (`COUPLINGS`). The acceleration is linear in x (in each of them,
+where two charges multiply): `basis` returns its derivatives, and the training loss finds x by least
+squares (variable projection, Golub and Pereyra 1973). Positions and velocities are the variables
+here, so that a body with a coupling of zero does no harm; `canonical` turns the result into forces,
+and into a Hamiltonian where the forces do not depend on velocities.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,19 +40,43 @@ class Coupling:
     """How a hidden number per body enters the acceleration ``a_i = sum_j c_ij f(r_ij)``.
 
     `of` says whose number c_ij is: the source's (then ``x_j = G m_j``, as in gravity), the
-    target's own response (then ``x_i = 1 / m_i``), or nobody's (one common strength over the mass
-    that the file gives, or over one).
+    target's own response (then ``x_i = 1 / m_i``), nobody's (one common strength over the mass
+    that the file gives, or over one), or both bodies' charges times a common strength, over such a
+    mass. `attribute` is what is hidden, `meaning` says it in words.
     """
 
     name: str
-    of: Literal["nobody", "source", "target"]
+    of: Literal["nobody", "source", "target", "both"]
     meaning: str
+    attribute: str = ""
+
+    def counts(self, bodies: int) -> tuple[int, int]:
+        """How many numbers x multiply the interaction as a whole, and how many charges follow."""
+        return {"nobody": (1, 0), "both": (1, bodies)}.get(self.of, (bodies, 0))
+
+    @property
+    def factor(self) -> str:
+        """What the hidden numbers multiply the force by, as an expression."""
+        of_both = self.of in ("source", "both")
+        return f"{self.attribute}_i*{self.attribute}_j" if of_both else "1"
+
+    @property
+    def hides_masses(self) -> bool:
+        """Then forces on single bodies are known as accelerations only."""
+        return self.attribute == "mass"
 
 
 COUPLINGS: Mapping[str, Coupling] = {
     "none": Coupling("none", "nobody", "nothing hidden: the strength is common to all bodies"),
-    "response": Coupling("response", "target", "hidden masses; the force does not depend on them"),
-    "source": Coupling("source", "source", "hidden masses; the force is proportional to both"),
+    "response": Coupling(
+        "response", "target", "hidden masses; the force does not depend on them", "mass"
+    ),
+    "source": Coupling(
+        "source", "source", "hidden masses; the force is proportional to both", "mass"
+    ),
+    "charges": Coupling(
+        "charges", "both", "hidden charges; the force is proportional to both", "charge"
+    ),
 }
 
 
@@ -86,7 +110,7 @@ class CoupledPairs(Split):
         self.terms = structure.terms
         self.bodies = bodies
         self.sum = PairSum()
-        self.num_couplings = 1 if self.coupling.of == "nobody" else bodies
+        self.num_couplings = sum(self.coupling.counts(bodies))
         counts = [len(term.symbols) for term in self.terms]
         self.register_buffer("x", torch.zeros(self.num_couplings + sum(counts)))
 
@@ -107,11 +131,11 @@ class CoupledPairs(Split):
 
     def force(self, state: State) -> Float[Tensor, "nodes dim"]:
         vectors = pair_forces(self.pair, state)
-        if self.coupling.of == "nobody":
-            force = self.couplings * self.sum(vectors, state)
-        else:
+        if self.coupling.hides_masses:
             onto_target, onto_source = self.couplings[self._columns(state)]
             force = state.mass[:, None] * self.sum(vectors, state, onto_target, onto_source)
+        else:
+            force = self.sum(self._strength(state) * vectors, state)
         return sum((field.force(state) for field in self.fields()), start=force)
 
     def velocity_force(self, state: State) -> Float[Tensor, "nodes dim"] | None:
@@ -124,72 +148,117 @@ class CoupledPairs(Split):
         return state.velocity, self.force(state)
 
     def basis(self, state: State) -> Float[Tensor, "nodes dim numbers"]:
-        """Acceleration of each node per unit of each of the numbers x."""
+        """Derivative of the acceleration of each node by each of the numbers x."""
         vectors = pair_forces(self.pair, state)
         count = self.num_couplings
-        to_target, to_source = self._columns(state) + state.pairs.flip(0) * count
         size = state.num_nodes * count
-        total = scatter(vectors, to_target, size) - scatter(vectors, to_source, size)
+        total = vectors.new_zeros(size, state.dim)
+        for columns, factor in self._derivatives(state):
+            to_target, to_source = columns + state.pairs.flip(0) * count
+            part = vectors * factor
+            total = total + scatter(part, to_target, size) - scatter(part, to_source, size)
         of_pairs = total.view(state.num_nodes, count, state.dim).transpose(1, 2)
         mass = state.mass[:, None, None]
-        of_pairs = of_pairs / mass if self.coupling.of == "nobody" else of_pairs
+        of_pairs = of_pairs if self.coupling.hides_masses else of_pairs / mass
         return torch.cat([of_pairs, *(term.force(state) / mass for term in self.terms)], 2)
 
     def messages(self, state: State) -> Messages:
-        """The radial force along each edge, without the hidden masses that multiply it."""
+        """The radial force along each edge, without the hidden numbers that multiply it."""
         r = distance(displacement(state.q, state.pairs, state.box))
         attributes = attributes_of_pairs(state)
         force = self.pair.force(r, *attributes)
         source, target = state.pairs
-        if self.coupling.of == "nobody":
-            per_unit = (1 / state.mass[target], 1 / state.mass[source])
-        else:
+        if self.coupling.hides_masses:
             onto_target, onto_source = self.couplings[self._columns(state)]
-            per_unit = (onto_target, onto_source)
-        share = share_of_pull(force * per_unit[0], force * per_unit[1], state)
-        return Messages(r, force * self.masses()[1], *attributes, share, self.factor)
+        else:
+            strength = self._strength(state)[:, 0]
+            onto_target, onto_source = strength / state.mass[target], strength / state.mass[source]
+        share = share_of_pull(force * onto_target, force * onto_source, state)
+        return Messages(r, force * self.hidden()[1], *attributes, share, self.coupling.factor)
 
-    @property
-    def factor(self) -> str:
-        """What the hidden masses multiply the pair force by, as an expression."""
-        return "mass_i*mass_j" if self.coupling.of == "source" else "1"
+    def of_each_pair(self, state: State) -> Float[Tensor, "nodes dim pairs_of_places"]:
+        """Acceleration of each node as if each pair of places had a strength of its own, per unit.
+
+        Systems have the same places, and so their pairs the same order.
+        """
+        vectors = pair_forces(self.pair, state)
+        count = self.bodies * (self.bodies - 1) // 2
+        number = torch.arange(len(vectors)) % count
+        source, target = state.pairs * count + number
+        size = state.num_nodes * count
+        total = scatter(vectors, target, size) - scatter(vectors, source, size)
+        of_pairs = total.view(state.num_nodes, count, state.dim).transpose(1, 2)
+        return of_pairs / state.mass[:, None, None]
 
     def _columns(self, state: State) -> Int[Tensor, "2 pairs"]:
         """Which coupling acts on the target and on the source of each pair."""
         source, target = state.pairs % self.bodies
+        return torch.stack([target, source] if self.coupling.of == "target" else [source, target])
+
+    def _strength(self, state: State) -> Float[Tensor, "pairs 1"]:
+        """What multiplies the force of each pair, where masses are not what is hidden."""
+        strength = self.couplings[:1].expand(state.pairs.shape[1])
+        if self.coupling.of == "both":
+            source, target = self.couplings[1:][state.pairs % self.bodies]
+            strength = strength * source * target
+        return strength[:, None]
+
+    def _derivatives(self, state: State) -> list[tuple[Int[Tensor, "2 pairs"], Tensor | float]]:
+        """The numbers that act on target and source of each pair, and what they multiply."""
+        if self.coupling.hides_masses:
+            return [(self._columns(state), 1.0)]
+        common = torch.zeros_like(state.pairs)
         if self.coupling.of == "nobody":
-            return torch.zeros_like(state.pairs)
-        return torch.stack([source, target] if self.coupling.of == "source" else [target, source])
+            return [(common, 1.0)]
+        places = state.pairs % self.bodies
+        source, target = self.couplings[1:][places]
+        strength = self.couplings[0]
+        return [
+            (common, (source * target)[:, None]),
+            ((1 + places[0]).expand(2, -1), (strength * target)[:, None]),
+            ((1 + places[1]).expand(2, -1), (strength * source)[:, None]),
+        ]
 
-    def masses(self) -> tuple[Float[Tensor, " bodies"] | None, Float[Tensor, ""]]:
-        """Inferred masses, the heaviest being one, and the strength that multiplies the pair force.
+    def unit_couplings(self) -> Float[Tensor, " couplings"]:
+        """The couplings for a strength of one."""
+        scaled, charges = self.coupling.counts(self.bodies)
+        if not charges:
+            return self.couplings / self.hidden()[1]
+        largest = self.couplings[scaled:].abs().max()
+        return torch.cat([torch.ones_like(largest)[None], self.couplings[scaled:] / largest])
 
-        None for the masses where the coupling hides none. A coupling that the data leave at or
-        below zero becomes a millionth of a millionth of the largest: momenta stay defined, and no
-        other body moves differently.
+    def hidden(self) -> tuple[dict[str, Float[Tensor, " bodies"]], Float[Tensor, ""]]:
+        """Inferred attributes, the largest being one, and the strength of the pair force then.
+
+        A mass that the data leave at or below zero becomes a millionth of a millionth of the
+        largest: momenta stay defined, and no other body moves differently.
         """
         x = self.couplings
         if self.coupling.of == "nobody":
-            return None, x[0]
+            return {}, x[0]
+        if self.coupling.of == "both":
+            largest = x[1:].abs().max()
+            return {"charge": x[1:] / largest}, x[0] * largest.square()
         sign = torch.sign(x[x.abs().argmax()])
         size = sign * x
         size = size.clamp_min(1e-12 * float(size.max()))
         if self.coupling.of == "source":
-            return size / size.max(), sign * size.max()
-        return size.min() / size, sign * size.min()
+            return {"mass": size / size.max()}, sign * size.max()
+        return {"mass": size.min() / size}, sign * size.min()
 
     def canonical(self) -> "PairwiseHamiltonian | Driven":
-        """The same motion in terms of forces, with the inferred masses attached to its states."""
-        mass, strength = self.masses()
-        pair = ScaledPair(self.pair, strength.detach(), of_masses=self.coupling.of == "source")
-        attributes = {} if mass is None else {"mass": mass.detach()}
+        """The same motion in terms of forces, with what was inferred attached to its states."""
+        hidden, strength = self.hidden()
+        of = self.coupling.attribute if self.coupling.factor != "1" else ""
+        pair = ScaledPair(self.pair, strength.detach(), of)
+        attributes = {name: values.detach() for name, values in hidden.items()}
         return pairs_and_fields(
             lambda static: InferredHamiltonian(pair, attributes, static), self.forces()
         )
 
     def forces(self) -> tuple[Field, ...]:
         """The fields as forces: those of hidden masses, solved for as accelerations, have them."""
-        if self.coupling.of == "nobody":
+        if not self.coupling.hides_masses:
             return self.fields()
         return tuple(
             Field(replace(field.term, weight="mass"), field.coefficients) for field in self.fields()
@@ -197,14 +266,14 @@ class CoupledPairs(Split):
 
 
 class ScaledPair(PairPotential):
-    """Another pair potential times a strength and, for hidden sources, times both masses."""
+    """Another pair potential times a strength and, where given, times an attribute of both."""
 
     strength: Tensor
 
-    def __init__(self, pair: PairPotential, strength: Tensor, of_masses: bool) -> None:
+    def __init__(self, pair: PairPotential, strength: Tensor, attribute: str) -> None:
         super().__init__()
         self.pair = pair
-        self.of_masses = of_masses
+        self.attribute = attribute
         self.register_buffer("strength", strength)
 
     def force(
@@ -218,7 +287,9 @@ class ScaledPair(PairPotential):
         return self._factor(source, target) * self.pair.energy(r, source, target)
 
     def _factor(self, source: Attributes, target: Attributes) -> Tensor:
-        return self.strength * source["mass"] * target["mass"] if self.of_masses else self.strength
+        if not self.attribute:
+            return self.strength
+        return self.strength * source[self.attribute] * target[self.attribute]
 
 
 class InferredHamiltonian(PairwiseHamiltonian):

@@ -18,6 +18,7 @@ from gnsim.models.terms import Term
 from gnsim.noise import quiet_steps
 from gnsim.response import Rows, surviving_terms
 from gnsim.state import Trajectory
+from gnsim.training.charges import first_charges
 from gnsim.training.checkpoint import Checkpoint, flatten, unflatten
 from gnsim.training.config import TrainingConfig
 from gnsim.training.loss import ProjectedLoss
@@ -200,13 +201,18 @@ class Training:
         def loss(start: tuple[float, float]) -> float:
             with torch.no_grad():
                 line.weight[0, 0], line.bias[0] = start
-                self.model.x.zero_()
+                self._start_numbers(windows)
                 for _ in range(2):
                     value = float(self.loss(windows))
                     self.loss.accept_correction()
             return value if np.isfinite(value) else float("inf")
 
         loss(min(itertools.product(_START_SLOPES, _START_OFFSETS), key=loss))
+
+    def _start_numbers(self, windows: Windows) -> None:
+        self.model.x.zero_()
+        if self.model.coupling.of == "both":
+            self.model.x[: self.model.num_couplings] = first_charges(self.loss, windows)
 
     def _require_finite(self, what: str, value: Tensor) -> None:
         if not bool(torch.isfinite(value)):

@@ -18,6 +18,9 @@ from gnsim.training.step import Training
 
 #: a coupling with hidden numbers must bring the error below this share to be preferred
 _PREFERRED = 0.5
+#: charges are looked for where the error is above this, among so many bodies at most: each pair of
+#: them has a number at first
+_UNEXPLAINED, _MOST_CHARGED = 0.3, 30
 
 #: Told the phase, the step, the number of steps and the last validation error.
 Progress = Callable[[str, int, int, float], None]
@@ -28,21 +31,36 @@ def choose_structure(
 ) -> tuple[Structure, dict[str, float]]:
     """What the data ask for, by a short training of each coupling with all terms; and its errors.
 
-    Couplings are tried only where the file gives no masses; given masses are taken as they are. The
-    better of the couplings with hidden numbers must halve the error of the one without.
+    Hidden masses are tried only where the file gives none; given masses are taken as they are.
+    Hidden charges are tried where all else leaves most unexplained and the file gives none. The
+    best of the couplings with hidden numbers must halve the error of the one without.
     """
     tried = _couplings(train, config)
-    if len(tried) == 1 and config.terms != "auto":
+    charged = config.coupling == "auto" and _may_have_charges(train)
+    if len(tried) == 1 and config.terms != "auto" and not charged:
         return Structure(tried[0], _terms(config.terms, train, tried[0])), {}
     schedule = replace(config, steps=config.pilot_steps)
-    structures = [Structure(name, _terms(config.terms, train, name)) for name in tried]
-    pilots = {s.coupling: _pilot(train, valid, schedule, s, seed, tell) for s in structures}
-    errors = {name: run.validate() for name, run in pilots.items()}
+    pilots, errors = {}, {}
+
+    def try_out(name: str) -> None:
+        structure = Structure(name, _terms(config.terms, train, name))
+        pilots[name] = _pilot(train, valid, schedule, structure, seed, tell)
+        errors[name] = pilots[name].validate()
+
+    for name in tried:
+        try_out(name)
+    if charged and min(errors.values()) > _UNEXPLAINED:
+        try_out("charges")
     chosen = _preferred(errors)
     structure = pilots[chosen].model.structure
     if config.terms == "auto":
         structure = replace(structure, terms=pilots[chosen].needed_terms())
-    return structure, errors if len(tried) > 1 else {}
+    return structure, errors if len(errors) > 1 else {}
+
+
+def _may_have_charges(train: Trajectory) -> bool:
+    bodies = train.num_nodes // train.num_systems
+    return "charge" not in train.attributes and bodies <= _MOST_CHARGED
 
 
 def check_terms(setting: str) -> None:
@@ -59,16 +77,16 @@ def check_terms(setting: str) -> None:
 def _couplings(train: Trajectory, config: TrainingConfig) -> tuple[str, ...]:
     if config.coupling != "auto":
         return (config.coupling,)
-    return ("none",) if "mass" in train.attributes else tuple(COUPLINGS)
+    return ("none",) if "mass" in train.attributes else ("none", "response", "source")
 
 
 def _terms(setting: str, train: Trajectory, coupling: str) -> tuple[Term, ...]:
     if setting == "auto":
-        return possible_terms(train, with_attributes=coupling == "none")
+        return possible_terms(train, with_attributes=not COUPLINGS[coupling].hides_masses)
     names = [] if setting == "none" else [name.strip() for name in setting.split(",")]
     for name in names:
         weight = name.partition(" of ")[2]
-        known = ("", *train.attributes) if coupling == "none" else ("",)
+        known = ("",) if COUPLINGS[coupling].hides_masses else ("", *train.attributes)
         if weight not in known or names.count(name) > 1:
             raise InputError(
                 f"training.terms: '{name}': wanted each term once, by itself or, where no masses "
@@ -95,6 +113,6 @@ def _pilot(
     run = Training(train, valid, config, structure, seed)
     while run.step < config.steps:
         run.advance(config.steps)
-        tell(f"first look, hidden masses: {structure.coupling}", run.step, config.steps, math.nan)
+        tell(f"first look, hidden: {structure.coupling}", run.step, config.steps, math.nan)
     run.polish()
     return run

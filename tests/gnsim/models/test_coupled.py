@@ -42,7 +42,8 @@ def model_of(
     name: str, kind: type[CoupledPairs] = CoupledPairs, x: torch.Tensor = X
 ) -> CoupledPairs:
     model = kind(Soft(), Structure(name), 3).double()
-    model.x = x if model.x.numel() == 3 else x[2:]
+    strength = torch.tensor([-1.7], dtype=torch.float64)
+    model.x = {1: x[2:], 3: x, 4: torch.cat([strength, x])}[model.x.numel()]
     return model
 
 
@@ -54,20 +55,36 @@ def states(systems: int = 2, mass: bool = False) -> State:
     return State(q, 0.3 * p, torch.arange(systems).repeat_interleave(3), attributes)
 
 
-def linearity_defect(model: CoupledPairs, state: State) -> float:
-    expected = model.force(state) / state.mass[:, None]
-    return float((model.basis(state) @ model.x - expected).abs().max() / expected.abs().max())
+def basis_defect(model: CoupledPairs, state: State) -> float:
+    """From the derivative of the acceleration by the numbers x."""
+
+    def acceleration(x: torch.Tensor) -> torch.Tensor:
+        model.x = x
+        return model.force(state) / state.mass[:, None]
+
+    x = model.x.clone()
+    expected = torch.autograd.functional.jacobian(acceleration, x)
+    model.x = x
+    return float((model.basis(state) - expected).abs().max() / expected.abs().max())
 
 
 @couplings
 @pytest.mark.parametrize("mass", [False, True])
-def test_acceleration_is_the_basis_times_the_couplings(name: str, mass: bool) -> None:
-    assert linearity_defect(model_of(name), states(mass=mass)) < ROUNDING
+def test_the_basis_is_the_derivative_of_the_acceleration(name: str, mass: bool) -> None:
+    assert basis_defect(model_of(name), states(mass=mass)) < ROUNDING
 
 
 @pytest.mark.parametrize("name", ["source", "response"])
 def test_swapped_columns_of_the_basis_are_seen(name: str) -> None:
-    assert linearity_defect(model_of(name, SwappedBasis), states()) > 0.01
+    assert basis_defect(model_of(name, SwappedBasis), states()) > 0.01
+
+
+@couplings
+def test_strengths_of_each_pair_sum_to_the_acceleration(name: str) -> None:
+    model, state = model_of(name), states()
+    plain = model_of("none", x=torch.ones(3, dtype=torch.float64)).force(state)
+    found = model.of_each_pair(state).sum(2) * state.mass[:, None]
+    assert (found - plain).abs().max() < ROUNDING
 
 
 def test_whose_number_enters() -> None:
@@ -115,21 +132,27 @@ def test_with_source_and_target_swapped_it_is_not(name: str) -> None:
 
 
 def test_masses_are_in_units_of_the_heaviest() -> None:
-    mass, strength = model_of("source").masses()
-    assert mass.tolist() == pytest.approx([1 / 2.2, 0.3 / 2.2, 1.0])
+    hidden, strength = model_of("source").hidden()
+    assert hidden["mass"].tolist() == pytest.approx([1 / 2.2, 0.3 / 2.2, 1.0])
     assert float(strength) == pytest.approx(2.2)
-    mass, strength = model_of("response").masses()
-    assert mass.tolist() == pytest.approx([0.3, 1.0, 0.3 / 2.2])
+    hidden, strength = model_of("response").hidden()
+    assert hidden["mass"].tolist() == pytest.approx([0.3, 1.0, 0.3 / 2.2])
     assert float(strength) == pytest.approx(0.3)
-    mass, strength = model_of("none").masses()
-    assert mass is None
+    hidden, strength = model_of("none").hidden()
+    assert hidden == {}
     assert float(strength) == 2.2
+
+
+def test_charges_are_in_units_of_the_largest() -> None:
+    hidden, strength = model_of("charges", x=X * torch.tensor([1.0, 1.0, -1.0])).hidden()
+    assert hidden["charge"].tolist() == pytest.approx([1 / 2.2, 0.3 / 2.2, -1.0])
+    assert float(strength) == pytest.approx(-1.7 * 2.2**2)
 
 
 @pytest.mark.parametrize("name", ["source", "response"])
 def test_repulsion_is_in_the_strength(name: str) -> None:
-    attractive, repulsive = model_of(name).masses(), model_of(name, x=-X).masses()
-    assert torch.equal(attractive[0], repulsive[0])
+    attractive, repulsive = model_of(name).hidden(), model_of(name, x=-X).hidden()
+    assert torch.equal(attractive[0]["mass"], repulsive[0]["mass"])
     assert float(attractive[1]) == -float(repulsive[1])
 
 
@@ -139,7 +162,7 @@ def test_what_data_leave_at_zero_harms_no_other_body(name: str, least: float) ->
     """A weightless source, or a body too heavy to be seen to move."""
     x = torch.tensor([1.0, least, 2.2], dtype=torch.float64)
     model = model_of(name, x=x)
-    mass, _ = model.masses()
+    mass = model.hidden()[0]["mass"]
     assert torch.isfinite(mass).all()
     assert (mass > 0).all()
     canonical, state = model.canonical(), states()
@@ -156,11 +179,15 @@ def test_messages_times_their_factor_are_the_pair_forces(name: str) -> None:
     attached = canonical.attach(state)
     r = distance(displacement(attached.q, attached.pairs))
     source, target = attributes_of_pairs(attached)
-    factor = {"mass_i*mass_j": lambda: source["mass"] * target["mass"], "1": lambda: 1.0}
+    factor = {
+        "mass_i*mass_j": lambda: source["mass"] * target["mass"],
+        "charge_i*charge_j": lambda: source["charge"] * target["charge"],
+        "1": lambda: 1.0,
+    }
     expected = canonical.pair.force(r, source, target)
     assert torch.equal(messages.r, r)
     assert (messages.force * factor[messages.factor]() - expected).abs().max() < ROUNDING
-    assert (messages.factor == "1") == (name != "source")
+    assert (messages.factor == "1") == (name not in ("source", "charges"))
 
 
 @couplings

@@ -1,0 +1,47 @@
+"""First guesses of hidden charges: two of them multiply, so that zero tells no direction."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.response import cauchy_weight, least_squares, response
+from gnsim.training.loss import ProjectedLoss
+from gnsim.windows import Windows
+
+_ROUNDS = 30
+
+
+def first_charges(loss: ProjectedLoss, windows: Windows) -> Float[Tensor, " couplings"]:
+    """Strength and charges by which the present network explains `windows` about best.
+
+    Each pair of bodies gets a strength of its own, which is a linear problem; these are then taken
+    apart into charges.
+    """
+    model = loss.model
+    with torch.no_grad():
+        model.x.zero_()
+        errors, scale = loss.errors(windows)
+        slopes = response(model.of_each_pair, windows.path) / scale[..., None]
+        strengths = least_squares(slopes, errors, cauchy_weight(errors))
+    return taken_apart(strengths, model.bodies)
+
+
+def taken_apart(
+    strengths: Float[Tensor, " pairs"], bodies: int
+) -> Float[Tensor, " one_and_charges"]:
+    """k and q, the sign and the numbers with ``k q_i q_j`` nearest to the strength of each pair.
+
+    Alternating least squares from the leading eigenvector: the diagonal is unknown.
+    """
+    row, column = torch.triu_indices(bodies, bodies, offset=1)
+    matrix = strengths.new_zeros(bodies, bodies)
+    matrix[row, column] = matrix[column, row] = strengths
+    values, vectors = torch.linalg.eigh(matrix)
+    leading = values.abs().argmax()
+    k, q = torch.sign(values[leading]), vectors[:, leading] * values[leading].abs().sqrt()
+    for _ in range(_ROUNDS):
+        for i in range(bodies):
+            others = torch.cat([q[:i], q[i + 1 :]])
+            size = others.square().sum().clamp_min(torch.finfo(q.dtype).tiny)
+            q[i] = k * (matrix[i] @ q) / size
+    return torch.cat([k[None], q])
