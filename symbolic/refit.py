@@ -31,8 +31,9 @@ from gnsim.windows import (
 
 _PAIRS_AT_ONCE = 60_000
 _ROUNDS = 40
-#: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last
-_GOOD_STEP, _LAST_STEP = 0.5, 0.05
+#: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last;
+#: and by less than this, is so even with damping
+_GOOD_STEP, _LAST_STEP, _NO_STEP = 0.5, 0.05, 0.002
 _LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e6
 _QUOTIENT_STEP = 1e-6
 #: slopes so many times the median halve the trust in an error
@@ -41,7 +42,7 @@ _STEEP = 10.0
 _OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
 _TIME_BLOCKS = 25
 #: times that the step is halved at most, and share of its error by which a parameter may move then
-_HALVINGS, _WITHIN = 4, 0.5
+_HALVINGS, _WITHIN = 2, 0.5
 #: steps of a leapfrog for one of a smooth force; widths of a break by what a pair travels a frame
 _BREAK_SUBSTEPS, _BLURS = 16, (0.5, 0.1, 0.02)
 #: fewer independent systems than this say too little about their scatter
@@ -236,7 +237,7 @@ def _minimised(
         if gain > 0:
             theta, here = trial, _Normal(errors, here.jacobian, count)
             damping = 0.1 * damping if damping > _LEAST_DAMPING else 0.0
-            if gain < _LAST_STEP and fresh and damping == 0.0:
+            if fresh and gain < (_NO_STEP if damping else _LAST_STEP):
                 break
             if gain > _GOOD_STEP:
                 fresh = False

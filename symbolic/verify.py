@@ -87,7 +87,7 @@ def verify(
         ),
         f"its held-out error {errors['law']:.2g} stands against "
         f"{errors['law_on_training_data']:.2g} on the training data": beyond["law"]
-        <= _GENERALISES * beyond["law_on_training_data"],
+        <= _GENERALISES * max(beyond["law_on_training_data"], mean_error(floor)),
         f"its held-out error {errors['law']:.2g} stands against {errors['network']:.2g} "
         "of the network": beyond["law"] <= _AS_NETWORK * beyond["network"],
         f"constants that are not {_DETERMINED:g} standard errors from zero (none wanted): "
