@@ -12,8 +12,9 @@ _BREAK = "break"
 def named_force(fit: Fit) -> sympy.Expr:
     """The pair force with all its constants by name."""
     known = {symbol(a): symbol(b) for a, b in constant_names(fit).items()}
-    hidden = COUPLINGS[fit.coupling].attribute
-    factor = parse(COUPLINGS[fit.coupling].factor, (f"{hidden}_i", f"{hidden}_j"))
+    coupling = COUPLINGS[fit.coupling]
+    names = (f"{coupling.attribute}_i", f"{coupling.attribute}_j") if coupling.attribute else ()
+    factor = parse(coupling.factor, names)
     strength = symbol(strength_name(fit)) * factor
     shape = fit.form.shape.xreplace(known)
     if isinstance(shape, sympy.Piecewise):
