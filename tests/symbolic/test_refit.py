@@ -67,7 +67,7 @@ def test_constants_have_not_the_error_of_the_integrator() -> None:
         for fit in (refit, adjust_to_the_step)
     ]
     assert bool((off[0] > 1e-4).all())
-    assert bool((off[1] < 0.01 * off[0]).all())
+    assert bool((off[1] < 0.1 * off[0]).all())  # two halvings of a method of order two: a 16th
 
 
 @pytest.mark.parametrize("off", [0.6, 1.5])
