@@ -48,26 +48,26 @@ class Windows:
 
 
 class WindowSampler:
-    """Cuts windows of `steps` intervals out of a trajectory of equally spaced times.
+    """Cuts windows of `steps` steps, of `stride` frames each, out of equally spaced times.
 
     Raises:
         ValueError: fewer frames than one window, or times that are not equally spaced.
     """
 
-    def __init__(self, trajectory: Trajectory, steps: int) -> None:
-        frames = len(trajectory)
-        if frames < steps + 1:
+    def __init__(self, trajectory: Trajectory, steps: int, stride: int = 1) -> None:
+        frames, span = len(trajectory), steps * stride
+        if frames < span + 1:
             raise ValueError(
-                f"t: a window of {steps} steps needs {steps + 1} frames, found {frames}; "
+                f"t: a window of {span} steps needs {span + 1} frames, found {frames}; "
                 "give longer trajectories or a shorter window"
             )
-        self.interval = _equal_interval(trajectory.t)
+        self.interval = stride * _equal_interval(trajectory.t)
         self.trajectory = trajectory
-        self.steps = steps
+        self.steps, self.stride, self.span = steps, stride, span
         self.systems = trajectory.num_systems
         self.bodies = trajectory.num_nodes // self.systems
         self.typical = typical_acceleration(trajectory)
-        self.total = (frames - steps) * self.systems
+        self.total = (frames - span) * self.systems
 
     def sample(self, count: int, generator: torch.Generator) -> Windows:
         """`count` windows, uniformly at random with replacement."""
@@ -75,18 +75,18 @@ class WindowSampler:
 
     def spread(self, count: int) -> Windows:
         """At most `count` windows, evenly spread over systems and time, not overlapping."""
-        per_system = max(1, (len(self.trajectory) - 1) // self.steps)
+        per_system = max(1, (len(self.trajectory) - 1) // self.span)
         available = per_system * self.systems
         last = available - 1
         chosen = torch.linspace(0, last, min(count, available), dtype=torch.float64).round().long()
         system, slot = chosen // per_system, chosen % per_system
-        return self._cut(system * (len(self.trajectory) - self.steps) + slot * self.steps)
+        return self._cut(system * (len(self.trajectory) - self.span) + slot * self.span)
 
     def _cut(self, chosen: Int[Tensor, " windows"]) -> Windows:
-        positions = len(self.trajectory) - self.steps
+        positions = len(self.trajectory) - self.span
         system, start = chosen // positions, chosen % positions
         nodes = (system[:, None] * self.bodies + torch.arange(self.bodies)).reshape(-1)
-        frames = start[None, :] + torch.arange(self.steps + 1)[:, None]
+        frames = start[None, :] + self.stride * torch.arange(self.steps + 1)[:, None]
         frames = frames.repeat_interleave(self.bodies, dim=1)
         source = self.trajectory
         path = Trajectory(

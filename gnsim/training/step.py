@@ -33,6 +33,8 @@ _PAIRS_AT_ONCE = 200_000
 #: pairs in frames that a search for equations wants at least, for nothing to be trained in vain
 _LEAST_SAMPLES = 10
 _WARM_UP_STEPS = 30
+#: steps at most of a window whose length noise asks for
+_STEPS = 4
 _GRADIENT_NORM = 1.0
 _LINE_SPEED = 2.0
 _START_WINDOWS = 64
@@ -58,10 +60,13 @@ class Training:
         self.config, self.seed, self.step = config, seed, 0
         dtype = PRECISIONS[config.precision]
         window = config.window or min(quiet_steps(train), len(valid) - 1)
-        self.sampler = WindowSampler(_cast(train, dtype), window)
+        # against noise windows are long, not finely stepped
+        stride = 1 if config.window else max(1, window // _STEPS)
+        steps = window // stride
+        self.sampler = WindowSampler(_cast(train, dtype), steps, stride)
         self.pairs = self.sampler.bodies * (self.sampler.bodies - 1) // 2
         _require_samples(train, self.pairs)
-        held_out = WindowSampler(_cast(valid, dtype), window)
+        held_out = WindowSampler(_cast(valid, dtype), steps, stride)
         self.held_out = held_out.spread(self._at_most(_VALIDATION_WINDOWS))
         self.fabric = _fabric()
         self.model = untrained(train, config, structure, seed)
@@ -71,7 +76,9 @@ class Training:
         self._start_line()
         optimiser = torch.optim.Adam(_groups(self.network, config.learning_rate), eps=1e-16)
         self.wrapped, self.optimiser = self.fabric.setup(self.loss, optimiser)
-        self.batch_size = max(self._at_most(8), config.pairs_per_batch // self.pairs)
+        # windows of many steps say more each, and overlap
+        size = round(config.pairs_per_batch / (self.pairs * steps**0.5))
+        self.batch_size = max(self._at_most(8), size)
 
     def advance(self, schedule: int) -> float:
         """One optimiser step of a cosine schedule of so many steps; the loss before it."""

@@ -6,10 +6,11 @@ which of all possible terms held-out windows do.
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from gnsim.config import did_you_mean
-from gnsim.errors import InputError
+from gnsim.errors import InputError, NonFiniteError
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import KINDS, Term, possible_terms
 from gnsim.state import Trajectory
@@ -50,7 +51,9 @@ def choose_structure(
     for name in tried:
         try_out(name)
     if charged and min(errors.values()) > _UNEXPLAINED:
-        try_out("charges")
+        # where there are none, two that multiply each other can run away
+        with suppress(NonFiniteError):
+            try_out("charges")
     chosen = _preferred(errors)
     structure = pilots[chosen].model.structure
     if config.terms == "auto":
