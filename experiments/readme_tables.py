@@ -12,7 +12,7 @@ from gnsim.atomic import write_atomic
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
-SPRINGS = "F = 3 (r - 0.7)"
+TRUTH = "masses: springs, F = 3 (r - 0.7); charges: F = -q q / (r + 0.3)^2"
 
 
 def load(name: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def solar(cases: dict[str, Any]) -> list[str]:
 def users(cases: dict[str, Any]) -> list[str]:
     """One row a file."""
     rows = [
-        f"| a user's .npz (springs: {SPRINGS}) | verdict | law | constants | seconds |",
+        f"| a user's .npz ({TRUTH}) | verdict | law | constants | seconds |",
         "|---|---|---|---|---|",
     ]
     for case, found in cases.items():

@@ -66,11 +66,11 @@ def record(name: str, case: str, *arguments: str) -> dict[str, Any]:
     known = _cases(name).get(case, {})
     if known.get("commit") == commit():
         return known
-    begun = time.monotonic()
+    begun, at = time.monotonic(), commit()
     result = measured(str(Path(__file__).with_name(f"{name}.py")), arguments)
     result |= {
         "seconds_in_all": round(time.monotonic() - begun, 1),
-        "commit": commit(),
+        "commit": at if at == commit() else f"{at}-changed",
         "versions": versions(),
     }
     RESULTS.mkdir(exist_ok=True)

@@ -50,7 +50,7 @@ def discover(
         out: a folder for the law, the report, figures and checkpoints; nothing is kept without.
             Training goes on from where it stands there; the search is made anew.
         time_limit: seconds to train and to search for equations, after which the best so far is
-            what counts. Short trainings that look for hidden masses, five seconds of search, the
+            what counts. Short trainings that look for what is hidden, five seconds of search, the
             last refit, verdict and rollouts come on top.
         progress: told the phase, how much of it is done, of how much, and a remark.
 

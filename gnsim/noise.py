@@ -45,7 +45,11 @@ def _from_differences(
     size = values.diff(n=order, dim=0).abs() / math.comb(2 * order, order) ** 0.5
     by_body = size.view(len(size), systems, -1, values.shape[2]).movedim(2, 0)
     normal = NormalDist().inv_cdf(0.5 + 0.5 * share)
-    return torch.stack([_quantile(x.flatten(), share) for x in by_body]) / normal
+    # an axis along which nothing moves is no proof that nothing is noisy
+    moving = by_body.flatten(0, 2).amax(0) > 0
+    if not moving.any():
+        return values.new_zeros(len(by_body))
+    return torch.stack([_quantile(x[..., moving].flatten(), share) for x in by_body]) / normal
 
 
 def _quantile(values: Float[Tensor, " values"], share: float) -> Float[Tensor, ""]:

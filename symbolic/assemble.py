@@ -1,4 +1,7 @@
-"""From a fit to a `Law`: names and units for its constants, the best-known body as unit of mass."""
+"""From a fit to a `Law`: names and units for its constants, the best-known body as unit of mass.
+
+Or of charge, where charges are what is hidden.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -38,11 +41,11 @@ class Parts:
 
 
 def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
-    """The force with named constants, their errors and units, and the inferred masses.
+    """The force with named constants, their errors and units, and what was inferred.
 
-    Hidden masses are in units of that of the body whose coupling is known best, for motion alone
-    does not tell the scale. The products of the strength and each mass, which it does tell, go to
-    ``metadata``.
+    Hidden masses (charges) are in units of that of the body whose coupling is known best, for
+    motion alone does not tell the scale. What it does tell, the products of the strength and each
+    mass (of its root and each charge), goes to ``metadata``.
     """
     end = len(fit.form.constants) + fit.num_couplings
     names = constant_names(fit)
@@ -119,7 +122,7 @@ def _couplings_of(fit: Fit) -> Callable[[Tensor], Tensor]:
 
 
 def _determined(fit: Fit) -> Callable[[Tensor], Tensor]:
-    """The numbers that motion determines, one per body: what `_meaning` says."""
+    """The numbers that motion determines, one per body: what `_MEANINGS` say."""
     couplings = _couplings_of(fit)
     if COUPLINGS[fit.coupling].of != "both":
         return couplings
@@ -175,6 +178,8 @@ def _unit(fit: Fit, names: dict[str, str], units: Units) -> str:
     if lengths is None or masses is None or given - {"mass_i", "mass_j"}:
         return ""
     if any(new != "r0" for new in names.values()) or not (units.length and units.time):
+        return ""
+    if COUPLINGS[fit.coupling].of == "both":
         return ""
     masses += 2 if fit.coupling == "source" else 0
     powers = ((units.length, 1 - lengths), (units.time, -2), (units.mass, 1 - masses))

@@ -32,8 +32,8 @@ from gnsim.windows import (
 _PAIRS_AT_ONCE = 60_000
 _ROUNDS = 40
 #: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last;
-#: and by less than this, is so even with damping
-_GOOD_STEP, _LAST_STEP, _NO_STEP = 0.5, 0.05, 0.002
+#: and by less than this, is so even with a little damping
+_GOOD_STEP, _LAST_STEP, _NO_STEP, _LITTLE = 0.5, 0.05, 0.002, 0.1
 _LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e6
 _QUOTIENT_STEP = 1e-6
 #: slopes so many times the median halve the trust in an error
@@ -53,7 +53,8 @@ _ENOUGH_SYSTEMS = 8
 class Problem:
     """What a form is fitted to: windows of one trajectory and how they are integrated.
 
-    `noise` is that of the data, in each component of the mean acceleration over a window.
+    `noise` is that of the data, in each component of the mean acceleration over a window; `fine`
+    says that steps are made for breaks.
     """
 
     windows: Windows
@@ -61,6 +62,7 @@ class Problem:
     integrator: Integrator
     substeps: int
     noise: Float[Tensor, "bodies kinds"]
+    fine: bool = False
 
     @classmethod
     def of(
@@ -73,7 +75,10 @@ class Problem:
 
     def for_breaks(self) -> "Problem":
         """With many small steps of low order: what a jump of the force asks for."""
-        return replace(self, integrator=Leapfrog(), substeps=_BREAK_SUBSTEPS * self.substeps)
+        if self.fine:
+            return self
+        substeps = _BREAK_SUBSTEPS * self.substeps
+        return replace(self, integrator=Leapfrog(), substeps=substeps, fine=True)
 
     def noise_sizes(self) -> Float[Tensor, "nodes kinds"]:
         """The size of error that noise alone makes, relative as errors are; its geometric mean."""
@@ -237,7 +242,7 @@ def _minimised(
         if gain > 0:
             theta, here = trial, _Normal(errors, here.jacobian, count)
             damping = 0.1 * damping if damping > _LEAST_DAMPING else 0.0
-            if fresh and gain < (_NO_STEP if damping else _LAST_STEP):
+            if fresh and damping <= _LITTLE and gain < (_NO_STEP if damping else _LAST_STEP):
                 break
             if gain > _GOOD_STEP:
                 fresh = False
@@ -321,7 +326,8 @@ class _Normal:
 
 def _solve(gram: Tensor, gradient: Tensor, damping: float) -> Float[Tensor, " p"]:
     """Damped normal equations with a unit diagonal; the shortest solution where singular."""
-    size = gram.diagonal().clamp_min(torch.finfo(gram.dtype).tiny).sqrt()
+    # what moves nothing is not moved
+    size = torch.where(gram.diagonal() > 0, gram.diagonal().sqrt(), 1.0)
     scaled = gram / size / size[:, None] + damping * torch.eye(len(size), dtype=gram.dtype)
     solution = torch.linalg.lstsq(scaled, (gradient / size)[:, None], driver="gelsd").solution
     return solution[:, 0] / size
@@ -364,10 +370,15 @@ def _jacobian(
     """What `errors`, those at `theta`, fall by per unit of each parameter.
 
     By difference quotients: motion is close to linear in the parameters, and a quotient costs a
-    quarter of a forward-mode derivative here.
+    quarter of a forward-mode derivative here. The strength before hidden charges is not moved: it
+    has no meaning beside their scale.
     """
     columns = []
+    held = len(_constants(model)) if model.coupling.of == "both" else None
     for k, size in enumerate(_QUOTIENT_STEP * _sizes(model, theta, problem)):
+        if k == held:
+            columns.append(torch.zeros_like(errors))
+            continue
         moved = theta.clone()
         moved[k] += size
         columns.append((errors - _errors(model, moved, problem)) / (moved[k] - theta[k]))
@@ -375,7 +386,7 @@ def _jacobian(
 
 
 def _sizes(model: CoupledPairs, theta: Tensor, problem: Problem) -> Float[Tensor, " p"]:
-    """What a change of each parameter is measured by.
+    """What a change of each parameter is measured by: itself, one where it is zero.
 
     Couplings by the largest of their kind, for a small one moves nothing by a millionth of itself;
     coefficients by what would make up all of the acceleration.
@@ -384,7 +395,7 @@ def _sizes(model: CoupledPairs, theta: Tensor, problem: Problem) -> Float[Tensor
     kinds = theta[constants:][: model.num_couplings].split(model.coupling.counts(model.bodies))
     return torch.cat(
         [
-            theta[:constants].abs().clamp_min(_QUOTIENT_STEP),
+            torch.where(theta[:constants] == 0, 1.0, theta[:constants].abs()),
             *(x.abs().max().clamp_min(tiny).expand_as(x) for x in kinds if len(x)),
             *(_natural_size(term, problem) for term in model.terms),
         ]

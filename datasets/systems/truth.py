@@ -1,4 +1,4 @@
-"""Accurate trajectories of a known dynamics, by a method that is none of the learner's."""
+"""Accurate trajectories of a known dynamics, whose energy is watched."""
 
 import torch
 from jaxtyping import Float, Int

@@ -50,7 +50,7 @@ TimeLimit = Annotated[
         min=1.0,
         metavar="SECONDS",
         help="Time to train and to search for equations; the best so far then counts. Short "
-        "trainings that look for hidden masses, 5 s of search, the last refit, the verdict and "
+        "trainings that look for what is hidden, 5 s of search, the last refit, the verdict and "
         "the rollouts come on top: give a minute at least.",
     ),
 ]

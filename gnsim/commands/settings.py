@@ -13,7 +13,7 @@ _MEANINGS: Mapping[str, str] = {
     "substeps": "Steps of the integrator from one frame to the next.",
     "learning_rate": "Largest step of the optimiser.",
     "validate_every": "Steps of training from one validation to the next.",
-    "coupling": "What is hidden: one of {couplings}; auto tries them.",
+    "coupling": "What is hidden: one of {couplings}; auto tries what the data may hide.",
     "pilot_steps": "Steps of each of the short trainings that choose the `coupling`.",
     "precision": "Type of the numbers in training: {precisions}.",
     "engine": "One of {engines}; auto is Operon, and PySR where it can run.",

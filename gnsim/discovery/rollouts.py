@@ -122,11 +122,12 @@ def roll_out_one(
     """
     chosen, adaptive = (integrator_named(config.integrator), config.substeps), (DOP853(), 1)
     keeps_energy = isinstance(dynamics, PairwiseHamiltonian)
+    found: list[Rollout] = []
     for integrator, substeps in (chosen, adaptive) if keeps_energy else (adaptive,):
-        rollout = _rolled_out(dynamics, start, truth, integrator, substeps, phase, tell)
-        if not rollout.diverged and rollout.energy_error < _KEPT_ENERGY:
+        found.append(_rolled_out(dynamics, start, truth, integrator, substeps, phase, tell))
+        if not found[-1].diverged and found[-1].energy_error < _KEPT_ENERGY:
             break
-    return rollout
+    return max(reversed(found), key=lambda rollout: len(rollout.trajectory))
 
 
 def _rolled_out(

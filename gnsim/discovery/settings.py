@@ -49,7 +49,10 @@ class SymbolicConfig:
 
 @dataclass(frozen=True)
 class RolloutConfig:
-    """How network and law are rolled out over the held-out trajectory."""
+    """How network and law are rolled out over the held-out trajectory.
+
+    With this integrator while energy is kept with it, else by DOP853 with steps of its own choice.
+    """
 
     integrator: str = "kahan_li6"
     substeps: int = 1

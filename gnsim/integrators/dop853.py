@@ -169,7 +169,8 @@ class DOP853(Integrator):
 
     Within `dt`, each step to the error ``tolerance (1 + |z|)``; at most `max_num_steps` of them.
     For rollouts: keeps no gradients. Systems have equally many bodies. Raises IntegrationError
-    where a system does not reach the end of the step, ValueError for systems of different sizes.
+    where a system does not reach the end of the step, ValueError for systems of different sizes or
+    single precision.
     """
 
     tolerance: float = 1e-10
@@ -186,6 +187,8 @@ class DOP853(Integrator):
                 f"DOP853 wants equally many bodies in each system, found {counts.tolist()}; "
                 "roll systems of different sizes out one by one"
             )
+        if state.q.dtype != torch.float64:
+            raise ValueError(f"DOP853 wants positions in float64, found {state.q.dtype}")
         sign = 1.0 if float(dt) >= 0 else -1.0
         start = torch.cat([x.reshape(len(counts), -1) for x in (state.q, state.p)], 1)
         half = start.shape[1] // 2

@@ -67,7 +67,7 @@ class Messages:
 
     `force` is radial, positive where it attracts. `share` is how much of all that pulls at a body
     comes through this edge, at the end where it is more. `factor` is what multiplies the force by
-    construction and was taken out of it, as an expression: ``1`` or ``mass_i*mass_j``.
+    construction and was taken out of it, as an expression: ``1``, or a product of the two bodies.
     """
 
     r: Float[Tensor, " pairs"]

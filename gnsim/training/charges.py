@@ -8,7 +8,7 @@ from gnsim.response import cauchy_weight, least_squares, response
 from gnsim.training.loss import ProjectedLoss
 from gnsim.windows import Windows
 
-_ROUNDS = 30
+_ROUNDS = 300
 
 
 def first_charges(loss: ProjectedLoss, windows: Windows) -> Float[Tensor, " couplings"]:
@@ -31,17 +31,27 @@ def taken_apart(
 ) -> Float[Tensor, " one_and_charges"]:
     """k and q, the sign and the numbers with ``k q_i q_j`` nearest to the strength of each pair.
 
-    Alternating least squares from the leading eigenvector: the diagonal is unknown.
+    Alternating least squares from the leading eigenvector of either sign: the diagonal is unknown.
     """
     row, column = torch.triu_indices(bodies, bodies, offset=1)
+    finite = strengths.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     matrix = strengths.new_zeros(bodies, bodies)
-    matrix[row, column] = matrix[column, row] = strengths
-    values, vectors = torch.linalg.eigh(matrix)
-    leading = values.abs().argmax()
-    k, q = torch.sign(values[leading]), vectors[:, leading] * values[leading].abs().sqrt()
+    matrix[row, column] = matrix[column, row] = finite
+    found = [_charges(k, matrix) for k in (1.0, -1.0)]
+    missed = [
+        float((k * q[row] * q[column] - finite).square().sum())
+        for k, q in zip((1.0, -1.0), found, strict=True)
+    ]
+    best = missed.index(min(missed))
+    return torch.cat([strengths.new_tensor([(1.0, -1.0)[best]]), found[best]])
+
+
+def _charges(k: float, matrix: Float[Tensor, "bodies bodies"]) -> Float[Tensor, " bodies"]:
+    """The numbers whose products times `k` are nearest to what stands beside the diagonal."""
+    values, vectors = torch.linalg.eigh(k * matrix)
+    q = vectors[:, -1] * values[-1].abs().sqrt()
     for _ in range(_ROUNDS):
-        for i in range(bodies):
-            others = torch.cat([q[:i], q[i + 1 :]])
-            size = others.square().sum().clamp_min(torch.finfo(q.dtype).tiny)
+        for i in range(len(q)):
+            size = (q.square().sum() - q[i].square()).clamp_min(torch.finfo(q.dtype).tiny)
             q[i] = k * (matrix[i] @ q) / size
-    return torch.cat([k[None], q])
+    return q

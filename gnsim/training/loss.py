@@ -15,10 +15,9 @@ class ProjectedLoss(nn.Module):
 
     The prediction runs through the integrator with the present couplings x; their correction dx is
     the weighted least-squares solution of the linearised errors, and the loss is taken after it
-    (variable projection). What is left is orthogonal to the response, so that its gradient is that
-    of the errors alone, up to the change of the response times dx (Kaufman 1975,
-    doi:10.1007/BF01932995). The response to dx is taken along the measured path by the trapezoidal
-    rule: exact enough to contract, and without effect on the fixed point, where dx = 0.
+    (variable projection). What is left is nearly orthogonal to the response, so that its gradient
+    is taken as that of the errors alone: exact at the fixed point, where dx = 0. The response to dx
+    is taken along the measured path by the trapezoidal rule: exact enough to contract.
 
     Each error is divided by the size of the acceleration it belongs to, so that the Moon and
     Neptune both count, and enters by Cauchy's logarithm, so that close encounters neither rule nor

@@ -132,9 +132,7 @@ class Training:
             return
         old = self.model
         kept = [field.coefficients for field in old.fields() if field.term in terms]
-        self.model = CoupledPairs(old.pair, replace(old.structure, terms=terms), old.bodies).to(
-            old.x
-        )
+        self.model = CoupledPairs(old.pair, replace(old.structure, terms=terms), old.bodies)
         self.model.x = torch.cat([old.couplings, *kept])
         self.loss = self._projected_loss()
         self.polish()

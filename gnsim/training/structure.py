@@ -19,9 +19,9 @@ from gnsim.training.step import Training
 
 #: a coupling with hidden numbers must bring the error below this share to be preferred
 _PREFERRED = 0.5
-#: charges are looked for where the error is above this, among so many bodies at most: each pair of
-#: them has a number at first
-_UNEXPLAINED, _MOST_CHARGED = 0.3, 30
+#: charges are looked for where the error is above this, among so many bodies: two have but one
+#: product, and each pair of them has a number at first
+_UNEXPLAINED, _LEAST_CHARGED, _MOST_CHARGED = 0.3, 3, 30
 
 #: Told the phase, the step, the number of steps and the last validation error.
 Progress = Callable[[str, int, int, float], None]
@@ -63,7 +63,7 @@ def choose_structure(
 
 def _may_have_charges(train: Trajectory) -> bool:
     bodies = train.num_nodes // train.num_systems
-    return "charge" not in train.attributes and bodies <= _MOST_CHARGED
+    return "charge" not in train.attributes and _LEAST_CHARGED <= bodies <= _MOST_CHARGED
 
 
 def check_terms(setting: str) -> None:
@@ -78,6 +78,12 @@ def check_terms(setting: str) -> None:
 
 
 def _couplings(train: Trajectory, config: TrainingConfig) -> tuple[str, ...]:
+    if config.coupling == "charges" and not _may_have_charges(train):
+        raise InputError(
+            f"training.coupling: hidden charges: wanted data without a charge, of {_LEAST_CHARGED} "
+            f"to {_MOST_CHARGED} bodies, found {train.num_nodes // train.num_systems} bodies with "
+            f"{', '.join(train.attributes) or 'no attributes'}; use training.coupling=auto"
+        )
     if config.coupling != "auto":
         return (config.coupling,)
     return ("none",) if "mass" in train.attributes else ("none", "response", "source")

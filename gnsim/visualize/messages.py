@@ -141,12 +141,16 @@ def _against_law(axes: Axes, discovery: "Discovery") -> None:
 
 def _force_label(discovery: "Discovery", remark: str) -> str:
     units = discovery.law.units
-    of_masses = discovery.messages.factor != "1"
+    factor = discovery.messages.factor
+    of_masses = factor == "mass_i*mass_j"
     known = units.length and units.time
     unit = f"{units.length} / {units.time}²" if known else ""
     if known and of_masses and "mass" in discovery.law.hidden:
         unit += f" per {discovery.law.hidden['mass'].unit}"
     elif known and units.mass:
         unit = f"{units.mass} {unit}"
-    name = f"force / (m_i m_j){remark}" if of_masses else f"force{remark}"
+    if factor not in ("1", "mass_i*mass_j"):
+        unit = ""  # of a charge that nobody gave
+    divided = {"1": "", "mass_i*mass_j": " / (m_i m_j)", "charge_i*charge_j": " / (q_i q_j)"}
+    name = f"force{divided[factor]}{remark}"
     return f"{name}\n({unit})" if unit else name

@@ -55,6 +55,14 @@ def test_windows_grow_with_noise() -> None:
     assert lengths[-1] > 2
 
 
+@pytest.mark.as_users_run_it
+def test_an_axis_that_is_still_hides_no_noise() -> None:
+    noisy = path(interval=0.05, noise=0.05).velocity
+    still = torch.cat([noisy, torch.zeros_like(noisy[..., :1])], -1)
+    assert torch.equal(noise(still, 20), noise(noisy, 20))
+    assert float(noise(torch.zeros_like(noisy), 20).max()) == 0
+
+
 def test_there_is_nothing_to_wait_for_in_pure_noise() -> None:
     still = path()
     generator = torch.Generator().manual_seed(4)

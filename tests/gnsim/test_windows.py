@@ -89,6 +89,16 @@ def test_sampled_windows_are_what_direct_indexing_cuts() -> None:
     assert len(starts) == sampler.total
 
 
+def test_windows_of_long_steps_skip_the_frames_between() -> None:
+    source = falling()
+    long, fine = (WindowSampler(source, n, s).spread(1000) for n, s in ((2, 2), (4, 1)))
+    assert torch.equal(long.start, fine.start)
+    assert torch.equal(long.path.q, fine.path.q[::2])
+    torch.testing.assert_close(long.path.t, fine.path.t[::2])
+    with pytest.raises(ValueError, match=r"a window of 12 steps needs 13 frames"):
+        WindowSampler(source.frames(slice(0, 12)), 3, 4)
+
+
 def test_a_cut_one_frame_late_is_seen() -> None:
     source = falling()
     early = source.frames(slice(0, FRAMES - 1))

@@ -12,7 +12,16 @@ from gnsim.models.coupled import Structure
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.parser import parse
-from gnsim.symbolic.refit import Fit, Problem, RefitError, adjust_to_the_step, refit
+from gnsim.symbolic.refit import (
+    Fit,
+    Problem,
+    RefitError,
+    _errors,
+    _jacobian,
+    _model,
+    adjust_to_the_step,
+    refit,
+)
 
 FOUND = 1e-3
 STIFFNESS, REST = 2.0, 1.0
@@ -150,3 +159,55 @@ def test_a_motion_that_is_not_finite_is_refused() -> None:
 def test_a_fit_repeats_to_the_bit() -> None:
     first, again = (fitted("3.1*r - 5.0", "none", springs()) for _ in range(2))
     assert torch.equal(first.parameters, again.parameters)
+
+
+def charged(noise: float = 0.0, seed: int = 0) -> Trajectory:
+    """One system of charges of both signs, which the data do not give."""
+    settings = {"trajectories": 1, "bodies": 4, "dim": 2, "frames": 81, "interval": 0.05}
+    whole = simulate("charge", **settings, softening=0.5, seed=5)
+    made = torch.Generator().manual_seed(seed)
+    off = noise * torch.randn(whole.p.shape, generator=made, dtype=torch.float64)
+    p = (whole.velocity + off) * whole.mass[:, None]
+    return replace(whole, attributes={"mass": whole.mass}, p=p)
+
+
+def products(parameters: torch.Tensor) -> torch.Tensor:
+    """Strength times both charges of each pair: what motion tells."""
+    q = parameters[2:]
+    row, column = torch.triu_indices(4, 4, offset=1)
+    return parameters[1] * q[row] * q[column]
+
+
+CHARGED = torch.tensor([-0.8, 1.1, -0.9, -1.2, -1.0], dtype=torch.float64)
+
+
+@pytest.mark.as_users_run_it
+def test_hidden_charges_with_errors_that_their_scatter_bears_out() -> None:
+    charge = simulate("charge", trajectories=1, frames=2, dim=2, seed=5).attributes["charge"]
+    row, column = torch.triu_indices(4, 4, offset=1)
+    truth = -charge[row] * charge[column]
+    fits = [
+        fitted("1.0/(r + 0.4)**2", "charges", charged(1e-3, seed), start=CHARGED)
+        for seed in range(6)
+    ]
+    values = torch.stack([products(fit.parameters) for fit in fits])
+    errors = torch.stack([fit.estimate(products)[1] for fit in fits])
+    torch.testing.assert_close(values.mean(0), truth, rtol=0.02, atol=0.02)
+    ratio = values.std(0) / errors.mean(0)
+    assert 0.2 < float(ratio.median()) < 3
+    strengths = torch.stack([fit.parameters[1] for fit in fits])
+    torch.testing.assert_close(strengths, CHARGED[0].expand(6), rtol=1e-12, atol=0)
+
+
+def test_slopes_at_constants_of_zero_are_those_of_small_ones() -> None:
+    problem = Problem.of(springs(), 4, 40, KahanLi6(), 1)
+    form = form_of(parse("2.0*(r - 1.0)", ("r",)))
+    shape = form.shape * (1 + parse("free_0*log(r)", ("r", "free_0")))
+    slopes = []
+    for zero in (0.0, 1e-3):
+        freed = replace(form, shape=shape, constants={**form.constants, "free_0": zero})
+        model = _model(freed, Structure("none"), problem.bodies)
+        theta = torch.tensor([1.0, zero, 2.0], dtype=torch.float64)
+        errors = _errors(model, theta, problem)
+        slopes.append(_jacobian(model, theta, problem, errors)[..., 1])
+    torch.testing.assert_close(slopes[0], slopes[1], rtol=3e-2, atol=1e-4)
