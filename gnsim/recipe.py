@@ -15,6 +15,7 @@ from gnsim.discovery import DiscoveryConfig, check_settings
 from gnsim.errors import InputError
 from gnsim.runs import RunFolder
 from gnsim.state import Trajectory
+from gnsim.training.structure import check_structure
 from gnsim.windows import WindowSampler
 
 CONFIG = "config.yaml"
@@ -107,9 +108,10 @@ def check_parts(dataset: Dataset, config: DiscoveryConfig) -> None:
     """Refuses data before anything long begins.
 
     Raises:
-        InputError: a part is too short for its windows or has uneven times, or parts differ in
-            bodies, dimension, attributes, units or box.
+        InputError: a part is too short for its windows or has uneven times, parts differ in
+            bodies, dimension, attributes, units or box, or cannot have what is hidden or its terms.
     """
+    check_structure(dataset.train, config.training)
     expected = _kind(dataset.train)
     window = max(1, config.training.window)
     for name, steps in {"train": window, "valid": window, "test": 1}.items():

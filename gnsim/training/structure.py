@@ -66,6 +66,12 @@ def _may_have_charges(train: Trajectory) -> bool:
     return "charge" not in train.attributes and _LEAST_CHARGED <= bodies <= _MOST_CHARGED
 
 
+def check_structure(train: Trajectory, config: TrainingConfig) -> None:
+    """Raises InputError for couplings or terms that these data cannot have."""
+    for name in _couplings(train, config):
+        _terms(config.terms, train, name)
+
+
 def check_terms(setting: str) -> None:
     """Raises InputError for a setting `terms` that names no term."""
     if setting in ("auto", "none"):
