@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gnsim.accelerations import noisy_weights
 from gnsim.state import Trajectory
-from gnsim.windows import position_weights
 
 #: orders of differences in time: of white noise all tell the same, of a smooth motion less and less
 _ORDERS = (4, 6, 8)
@@ -17,6 +17,8 @@ _WHITE = 0.6
 _LEAST, _EVERYWHERE = 0.1, 0.5
 #: share of the mean acceleration over a window that noise may make; that where nothing else does
 _QUIET, _NOTHING_ELSE = 0.1, 0.7
+#: and the share below which it is not spoken of
+_LITTLE = 0.01
 _LENGTHS = (1, 2, 4, 8, 16)
 
 
@@ -57,21 +59,29 @@ def _quantile(values: Float[Tensor, " values"], share: float) -> Float[Tensor, "
     return values.kthvalue(max(1, round(share * len(values)))).values
 
 
+def measured_noise(trajectory: Trajectory) -> Float[Tensor, "nodes kinds"] | None:
+    """That of the positions and of the velocities of each body; None where it does not matter.
+
+    That is, where it makes less than a hundredth of the acceleration over the shortest window.
+    Velocities that were not measured have none of their own.
+    """
+    found = _noise_of_bodies(trajectory)
+    if not bool((found > 0).any()) or _share(found, trajectory, _shortest(trajectory)) < _LITTLE:
+        return None
+    return found.repeat(trajectory.num_systems, 1)
+
+
 def window_noise(trajectory: Trajectory, steps: int) -> Float[Tensor, "bodies kinds"]:
     """What noise makes of each component of a mean acceleration over so many steps.
 
-    As the errors of windows are made (`gnsim.windows.mean_accelerations`), by their linear weights.
+    As the errors of windows are made (`gnsim.accelerations`), by their linear weights. Zero where
+    it does not matter.
     """
-    t = (trajectory.t[1] - trajectory.t[0]) * torch.arange(1, steps + 1, dtype=trajectory.t.dtype)
-    T, systems = float(t[-1]), trajectory.num_systems
-    of_q = noise(trajectory.q, systems)
-    if not trajectory.velocity_given:
-        weights = position_weights(t)[-1]
-        # the noise of the first frame is in every difference from it
-        return (of_q * (weights.square().sum() + weights.sum().square()).sqrt())[:, None]
-    of_v = noise(trajectory.velocity, systems)
-    of_positions = 2 * (2 * of_q.square() + (of_v * T).square()).sqrt() / T**2
-    return torch.stack([of_positions, 2**0.5 * of_v / T], 1)
+    bodies = trajectory.num_nodes // trajectory.num_systems
+    found = measured_noise(trajectory)
+    if found is None:
+        return trajectory.q.new_zeros(bodies, 2 if trajectory.velocity_given else 1)
+    return _made(found[:bodies], trajectory, steps)[:, None]
 
 
 def quiet_steps(trajectory: Trajectory) -> int:
@@ -81,21 +91,47 @@ def quiet_steps(trajectory: Trajectory) -> int:
     well where noise rules in windows of any length: there is no motion to wait for.
     """
     longest = max(1, (len(trajectory) - 1) // 4)
-    lengths = [n for n in _LENGTHS if n <= longest and (trajectory.velocity_given or n > 1)]
+    shortest = _shortest(trajectory)
+    lengths = [n for n in _LENGTHS if shortest <= n <= longest]
     if not lengths:
         return longest
-    for steps in lengths:
-        share = _share_of_noise(trajectory, steps)
-        if share <= _QUIET:
-            return steps
-    return lengths[0] if share > _NOTHING_ELSE else lengths[-1]
+    found = _noise_of_bodies(trajectory)
+    shares = [_share(found, trajectory, steps) for steps in lengths]
+    quiet = [n for n, share in zip(lengths, shares, strict=True) if share <= _QUIET]
+    if quiet:
+        return quiet[0]
+    return lengths[0] if shares[-1] > _NOTHING_ELSE else lengths[-1]
 
 
-def _share_of_noise(trajectory: Trajectory, steps: int) -> float:
+def _shortest(trajectory: Trajectory) -> int:
+    return 1 if trajectory.velocity_given else 2
+
+
+def _noise_of_bodies(trajectory: Trajectory) -> Float[Tensor, "bodies kinds"]:
+    systems, given = trajectory.num_systems, trajectory.velocity_given
+    of_q = noise(trajectory.q, systems)
+    of_v = noise(trajectory.velocity, systems) if given else torch.zeros_like(of_q)
+    return torch.stack([of_q, of_v], 1)
+
+
+def _made(
+    found: Float[Tensor, "bodies kinds"], trajectory: Trajectory, steps: int
+) -> Float[Tensor, " bodies"]:
+    """What this noise makes of each component of a mean acceleration over so many steps."""
+    frames = torch.arange(steps + 1, dtype=trajectory.t.dtype, device=trajectory.t.device)
+    t = (trajectory.t[1] - trajectory.t[0]) * frames
+    of_q, of_v = (
+        weights.square().sum(0) for weights in noisy_weights(t, found, trajectory.velocity_given)
+    )
+    return (of_q * found[:, 0].square() + of_v * found[:, 1].square()).sqrt()
+
+
+def _share(found: Float[Tensor, "bodies kinds"], trajectory: Trajectory, steps: int) -> float:
     """What noise makes of the mean acceleration over so many steps, of the median body."""
+    if len(trajectory) <= steps:
+        return 0.0
     T = steps * float(trajectory.t[1] - trajectory.t[0])
     change = (trajectory.velocity[steps:] - trajectory.velocity[:-steps]).norm(dim=-1) / T
     of_body = change.view(len(change) * trajectory.num_systems, -1).median(0).values
-    made = trajectory.dim**0.5 * window_noise(trajectory, steps).min(1).values
-    tiny = torch.finfo(made.dtype).tiny
-    return float((made / of_body.clamp_min(tiny)).median())
+    made = trajectory.dim**0.5 * _made(found, trajectory, steps)
+    return float((made / of_body.clamp_min(torch.finfo(made.dtype).tiny)).median())

@@ -11,17 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gnsim.accelerations import mean_accelerations
 from gnsim.integrators.base import Integrator
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.terms import Term
 from gnsim.state import State, Trajectory
-from gnsim.windows import (
-    Windows,
-    acceleration_scale,
-    mean_acceleration_error,
-    mean_accelerations,
-    predict,
-)
+from gnsim.windows import Windows, acceleration_scale, mean_acceleration_error, predict
 
 #: errors this many times the median have half the pull of a squared error
 _OUTLIER = 3.0

@@ -101,7 +101,8 @@ class Trajectory(_System):
     """States of the same bodies at the times `t`. ``trajectory[i]`` is a `State`.
 
     `names` are the bodies of each system (as many as there are nodes), for people to read.
-    `velocity_given` is False where the momenta were estimated from the positions.
+    `velocity_given` is False where the momenta were estimated from the positions. `noise` is the
+    standard deviation of white noise in positions and velocities; None where none is known of.
     """
 
     t: Float[Tensor, " time"]
@@ -113,6 +114,7 @@ class Trajectory(_System):
     units: Units = Units()
     names: tuple[str, ...] = ()
     velocity_given: bool = True
+    noise: Float[Tensor, "nodes kinds"] | None = None
 
     def __len__(self) -> int:
         return self.t.shape[0]
@@ -143,6 +145,7 @@ class Trajectory(_System):
             p=self.p.to(dtype),
             attributes={name: value.to(dtype) for name, value in self.attributes.items()},
             box=None if self.box is None else self.box.to(dtype),
+            noise=None if self.noise is None else self.noise.to(dtype),
         )
 
     def frames(self, frames: slice) -> "Trajectory":
@@ -159,6 +162,7 @@ class Trajectory(_System):
             batch=batch,
             attributes={name: value[kept] for name, value in self.attributes.items()},
             names=tuple(self.names[node] for node in kept.tolist()) if self.names else (),
+            noise=None if self.noise is None else self.noise[kept],
         )
 
 

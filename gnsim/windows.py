@@ -11,9 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gnsim.accelerations import mean_accelerations
 from gnsim.dynamics import Dynamics
 from gnsim.graph import nearest_image
 from gnsim.integrators.base import Integrator
+from gnsim.noise import measured_noise
 from gnsim.state import Trajectory
 
 #: share of the mean step by which a step may differ: float32 and decimal rounding
@@ -67,6 +69,7 @@ class WindowSampler:
         self.systems = trajectory.num_systems
         self.bodies = trajectory.num_nodes // self.systems
         self.typical = typical_acceleration(trajectory)
+        self.noise = measured_noise(trajectory)
         self.total = (frames - span) * self.systems
 
     def sample(self, count: int, generator: torch.Generator) -> Windows:
@@ -98,6 +101,7 @@ class WindowSampler:
             box=source.box,
             units=source.units,
             velocity_given=source.velocity_given,
+            noise=None if self.noise is None else self.noise[nodes],
         )
         return Windows(path, self.typical[nodes], start, system)
 
@@ -140,41 +144,10 @@ def mean_acceleration_error(
 ) -> Float[Tensor, "kinds rows nodes dim"]:
     """What is missing, as a mean acceleration since the start of the window.
 
-    Positions are compared to the nearest image in a box; see `mean_accelerations`.
+    Positions are compared to the nearest image in a box; see `gnsim.accelerations`.
     """
     off = nearest_image(path.q[1:] - positions, path.box)
     return mean_accelerations(path, off, path.velocity[1:] - velocities)
-
-
-def mean_accelerations(
-    path: Trajectory,
-    shift: Float[Tensor, "steps nodes *any"],
-    gain: Float[Tensor, "steps nodes *any"],
-) -> Float[Tensor, "kinds rows nodes *any"]:
-    """Differences of positions and of velocities as the mean accelerations that make them.
-
-    ``2 shift / T^2`` and ``gain / T`` at each frame. Where velocities were not measured, the one at
-    the start is unknown, and what it would explain is taken out: one row for each frame from the
-    second, the constant acceleration that fits all positions up to it best beside a free velocity.
-    """
-    t = path.t[1:] - path.t[0]
-    if path.velocity_given:
-        elapsed = t.view(-1, *[1] * (shift.dim() - 1))
-        return torch.stack([2 * shift / elapsed.square(), gain / elapsed])
-    return torch.einsum("rs,s...->r...", position_weights(t), shift)[None]
-
-
-def position_weights(t: Float[Tensor, " steps"]) -> Float[Tensor, "rows steps"]:
-    """What makes mean accelerations of differences of positions, without the start velocity.
-
-    Weights w with ``sum w t = 0`` and ``sum w t^2 / 2 = 1``, of the first two steps and more. From
-    one step alone the velocity cannot be told.
-    """
-    if len(t) == 1:
-        return (2 / t.square())[None]
-    seen = torch.ones(len(t), len(t), dtype=t.dtype, device=t.device).tril()[1:]
-    weights = seen * (t.square() - t * (seen @ t**3 / (seen @ t.square()))[:, None])
-    return 2 * weights / (weights @ t.square())[:, None]
 
 
 def acceleration_scale(windows: Windows) -> Float[Tensor, "rows nodes 1"]:
@@ -183,6 +156,8 @@ def acceleration_scale(windows: Windows) -> Float[Tensor, "rows nodes 1"]:
     elapsed = (path.t[1:] - path.t[0])[:, None, None]
     measured = ((path.velocity[1:] - path.velocity[0]) / elapsed).square().sum(-1, keepdim=True)
     size = (measured + (_ABSOLUTE_SHARE * windows.typical[:, None]).square()).sqrt()
+    if path.noise is not None:
+        return size[-1:]
     return size if path.velocity_given or len(size) == 1 else size[1:]
 
 

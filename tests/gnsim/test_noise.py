@@ -6,9 +6,13 @@ from functools import cache
 import pytest
 import torch
 
+from gnsim.accelerations import noisy_weights
 from gnsim.datasets.systems import simulate
+from gnsim.dynamics import Dynamics
+from gnsim.integrators import RK4
 from gnsim.noise import noise, quiet_steps, window_noise
-from gnsim.state import Trajectory
+from gnsim.state import State, Trajectory
+from gnsim.windows import WindowSampler, mean_acceleration_error, predict
 
 
 @cache
@@ -34,17 +38,54 @@ def test_forces_that_break_are_no_noise() -> None:
     assert float(noise(noisy.q, 20).min()) > 0
 
 
-@pytest.mark.as_users_run_it
-def test_window_noise_is_the_scatter_of_mean_accelerations() -> None:
+class Free(Dynamics):
+    """Nothing moves but by its velocity."""
+
+    def vector_field(self, state: State) -> tuple[torch.Tensor, torch.Tensor]:
+        return state.velocity, torch.zeros_like(state.p)
+
+
+def shaken(of_q: float, of_v: float, given: bool = True) -> Trajectory:
+    """Bodies at rest, measured with noise."""
     generator = torch.Generator().manual_seed(3)
-    still = path()
-    shape = still.q.shape
-    q, v = (0.3 * torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
-    noisy = replace(still, q=q, p=v * still.mass[:, None])
-    made = window_noise(noisy, 4)[:, 1]
-    T = 4 * float(noisy.t[1] - noisy.t[0])
-    scatter = (noisy.velocity[4:] - noisy.velocity[:-4]).std() / T
-    assert made.tolist() == pytest.approx([float(scatter)] * 3, rel=0.1)
+    shape = path().q.shape
+    q, v = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    p = of_v * v * path().mass[:, None]
+    return replace(path(), q=of_q * q, p=p, velocity_given=given)
+
+
+def missed(noisy: Trajectory, steps: int) -> torch.Tensor:
+    """The mean accelerations that windows of free flight seem to miss."""
+    windows = WindowSampler(noisy, steps).spread(10_000).path
+    return mean_acceleration_error(windows, *predict(Free(), RK4(), windows, 1))
+
+
+@pytest.mark.as_users_run_it
+@pytest.mark.parametrize("sizes", [(0.3, 0.3), (0.3, 0.03), (0.03, 0.3)])
+@pytest.mark.parametrize("steps", [4, 8])
+def test_window_noise_is_the_scatter_of_mean_accelerations(sizes, steps: int) -> None:
+    noisy = shaken(*sizes)
+    errors = missed(noisy, steps)
+    assert errors.shape[:2] == (1, 1)
+    scatter = errors.view(-1, 3, 2).transpose(0, 1).flatten(1).std(1)
+    made = window_noise(noisy, steps)[:, 0]
+    assert made.tolist() == pytest.approx(scatter.tolist(), rel=0.15)
+    # the ends of the windows alone tell less
+    T = steps * float(noisy.t[1] - noisy.t[0])
+    by_velocities = 2**0.5 * sizes[1] / T
+    by_positions = 2 * (2 * sizes[0] ** 2 + (sizes[1] * T) ** 2) ** 0.5 / T**2
+    assert float(made.max()) < min(by_positions, by_velocities)
+
+
+@pytest.mark.as_users_run_it
+def test_a_constant_acceleration_is_found_whatever_is_noisy() -> None:
+    t = torch.linspace(0, 0.7, 8, dtype=torch.float64)
+    for given in (True, False):
+        for sizes in ((0.1, 0.1), (0.0, 0.2), (0.2, 0.0)):
+            of_q, of_v = noisy_weights(t, torch.tensor([sizes], dtype=torch.float64), given)
+            for start, rate, a in ((0.0, 0.0, 1.3), (2.0, -5.0, 0.0)):
+                q, v = start + rate * t + a * t**2 / 2, rate + a * t
+                assert float(of_q[:, 0] @ q + of_v[:, 0] @ v) == pytest.approx(a, abs=1e-6)
 
 
 @pytest.mark.as_users_run_it
@@ -64,10 +105,7 @@ def test_an_axis_that_is_still_hides_no_noise() -> None:
 
 
 def test_there_is_nothing_to_wait_for_in_pure_noise() -> None:
-    still = path()
-    generator = torch.Generator().manual_seed(4)
-    p = torch.randn(still.p.shape, generator=generator, dtype=torch.float64)
-    assert quiet_steps(replace(still, p=p)) == 1
+    assert quiet_steps(shaken(1.0, 1.0)) == 1
 
 
 def test_the_start_velocity_costs_a_step() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gnsim.accelerations import mean_accelerations
 from gnsim.dynamics import Dynamics, Split
 from gnsim.integrators import Leapfrog
 from gnsim.state import State, Trajectory
@@ -12,7 +13,6 @@ from gnsim.windows import (
     Windows,
     WindowSampler,
     mean_acceleration_error,
-    mean_accelerations,
     predict,
 )
 

@@ -1,0 +1,82 @@
+"""What differences of positions and velocities mean as a mean acceleration over a window."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.state import Trajectory
+
+#: positions and velocities count as no more precise than this, beside each other over a window
+_PRECISE = 1e-3
+
+
+def mean_accelerations(
+    path: Trajectory,
+    shift: Float[Tensor, "steps nodes *any"],
+    gain: Float[Tensor, "steps nodes *any"],
+) -> Float[Tensor, "kinds rows nodes *any"]:
+    """Differences of positions and of velocities as the mean accelerations that make them.
+
+    ``2 shift / T^2`` and ``gain / T`` at each frame. Where velocities were not measured, the one at
+    the start is unknown, and what it would explain is taken out: one row for each frame from the
+    second, the constant acceleration that fits all positions up to it best beside a free velocity.
+    Where measurements are noisy, one number: see `noisy_weights`.
+    """
+    t = path.t - path.t[0]
+    if path.noise is not None:
+        of_q, of_v = noisy_weights(t, path.noise, path.velocity_given)
+        found = torch.einsum("sn,sn...->n...", of_q[1:], shift)
+        return (found + torch.einsum("sn,sn...->n...", of_v[1:], gain))[None, None]
+    if path.velocity_given:
+        elapsed = t[1:].view(-1, *[1] * (shift.dim() - 1))
+        return torch.stack([2 * shift / elapsed.square(), gain / elapsed])
+    return torch.einsum("rs,s...->r...", position_weights(t[1:]), shift)[None]
+
+
+def position_weights(t: Float[Tensor, " steps"]) -> Float[Tensor, "rows steps"]:
+    """What makes mean accelerations of differences of positions, without the start velocity.
+
+    Weights w with ``sum w t = 0`` and ``sum w t^2 / 2 = 1``, of the first two steps and more. From
+    one step alone the velocity cannot be told.
+    """
+    if len(t) == 1:
+        return (2 / t.square())[None]
+    seen = torch.ones(len(t), len(t), dtype=t.dtype, device=t.device).tril()[1:]
+    weights = seen * (t.square() - t * (seen @ t**3 / (seen @ t.square()))[:, None])
+    return 2 * weights / (weights @ t.square())[:, None]
+
+
+def noisy_weights(
+    t: Float[Tensor, " frames"], noise: Float[Tensor, "nodes kinds"], velocity_given: bool
+) -> tuple[Float[Tensor, "frames nodes"], Float[Tensor, "frames nodes"]]:
+    """Weights of differences of positions and of velocities in a mean acceleration over all frames.
+
+    The constant acceleration of a weighted least-squares fit to all that was measured, beside a
+    free position and velocity at the start: the noise of the frame that a prediction starts from is
+    taken out, to first order, like that of any other. Zero for velocities that were not measured,
+    and then for fewer than three frames.
+    """
+    of_q, of_v = _deviations(noise, float(t[-1]))
+    one, none = torch.ones_like(t), torch.zeros_like(t)
+    of_positions = torch.stack([one, t, t.square() / 2], -1)
+    of_velocities = torch.stack([none, one, t], -1)
+    rows = of_positions / of_q[:, None, None]
+    if velocity_given:
+        rows = torch.cat([rows, of_velocities / of_v[:, None, None]], 1)
+    # columns of equal length: they differ by powers of the interval
+    length = rows.norm(dim=1, keepdim=True)
+    weights = torch.linalg.pinv(rows / length)[:, 2] / length[:, :, 2]
+    positions = weights[:, : len(t)] / of_q[:, None]
+    if not velocity_given:
+        return positions.T, torch.zeros_like(positions.T)
+    return positions.T, (weights[:, len(t) :] / of_v[:, None]).T
+
+
+def _deviations(
+    noise: Float[Tensor, "nodes kinds"], span: float
+) -> tuple[Float[Tensor, " nodes"], Float[Tensor, " nodes"]]:
+    """Standard deviations of positions and velocities, none of them zero."""
+    of_q, of_v = noise.unbind(1)
+    largest = torch.maximum(of_q, span * of_v)
+    largest = torch.where(largest > 0, largest, 1.0)
+    return torch.maximum(of_q, _PRECISE * largest), torch.maximum(of_v, _PRECISE * largest / span)
