@@ -24,9 +24,9 @@ def mean_accelerations(
     """
     t = path.t - path.t[0]
     if path.noise is not None:
-        of_q, of_v = noisy_weights(t, path.noise, path.velocity_given)
-        found = torch.einsum("sn,sn...->n...", of_q[1:], shift)
-        return (found + torch.einsum("sn,sn...->n...", of_v[1:], gain))[None, None]
+        still = torch.zeros_like(shift[:1])
+        both = (torch.cat([still, of_frames]) for of_frames in (shift, gain))
+        return noisy_motion(path, *both)[None, 2:]
     if path.velocity_given:
         elapsed = t[1:].view(-1, *[1] * (shift.dim() - 1))
         return torch.stack([2 * shift / elapsed.square(), gain / elapsed])
@@ -46,17 +46,35 @@ def position_weights(t: Float[Tensor, " steps"]) -> Float[Tensor, "rows steps"]:
     return 2 * weights / (weights @ t.square())[:, None]
 
 
+def noisy_motion(
+    path: Trajectory,
+    shift: Float[Tensor, "frames nodes *any"],
+    gain: Float[Tensor, "frames nodes *any"],
+) -> Float[Tensor, "numbers nodes *any"]:
+    """Start, velocity there and constant acceleration behind noisy differences at all frames.
+
+    Noise is that of the bodies, the same in each system.
+    """
+    if path.noise is None:
+        raise ValueError("path.noise: wanted the noise of each node, found None")
+    bodies = path.num_nodes // path.num_systems
+    weights = noisy_weights(path.t - path.t[0], path.noise[:bodies], path.velocity_given)
+    of_q, of_v = (w.repeat(1, 1, path.num_systems) for w in weights)
+    found = torch.einsum("ksn,sn...->kn...", of_q, shift)
+    return found + torch.einsum("ksn,sn...->kn...", of_v, gain)
+
+
 def noisy_weights(
     t: Float[Tensor, " frames"], noise: Float[Tensor, "nodes kinds"], velocity_given: bool
-) -> tuple[Float[Tensor, "frames nodes"], Float[Tensor, "frames nodes"]]:
-    """Weights of differences of positions and of velocities in a mean acceleration over all frames.
+) -> tuple[Float[Tensor, "numbers frames nodes"], Float[Tensor, "numbers frames nodes"]]:
+    """Weights of positions and of velocities in a start, a velocity there and an acceleration.
 
-    The constant acceleration of a weighted least-squares fit to all that was measured, beside a
-    free position and velocity at the start: the noise of the frame that a prediction starts from is
-    taken out, to first order, like that of any other. Zero for velocities that were not measured,
-    and then for fewer than three frames.
+    Those of the weighted least-squares fit of a motion of constant acceleration to all that was
+    measured: the noise of the frame that a prediction starts from is taken out, to first order,
+    like that of any other. Zero for velocities that were not measured, and then for fewer than
+    three frames.
     """
-    of_q, of_v = _deviations(noise, float(t[-1]))
+    of_q, of_v = deviations(noise, float(t[-1]))
     one, none = torch.ones_like(t), torch.zeros_like(t)
     of_positions = torch.stack([one, t, t.square() / 2], -1)
     of_velocities = torch.stack([none, one, t], -1)
@@ -65,14 +83,16 @@ def noisy_weights(
         rows = torch.cat([rows, of_velocities / of_v[:, None, None]], 1)
     # columns of equal length: they differ by powers of the interval
     length = rows.norm(dim=1, keepdim=True)
-    weights = torch.linalg.pinv(rows / length)[:, 2] / length[:, :, 2]
-    positions = weights[:, : len(t)] / of_q[:, None]
+    rows = rows / length
+    inverse = torch.linalg.pinv(rows.mT @ rows, hermitian=True)
+    weights = (inverse @ rows.mT / length.mT).permute(1, 2, 0)
+    positions = weights[:, : len(t)] / of_q
     if not velocity_given:
-        return positions.T, torch.zeros_like(positions.T)
-    return positions.T, (weights[:, len(t) :] / of_v[:, None]).T
+        return positions, torch.zeros_like(positions)
+    return positions, weights[:, len(t) :] / of_v
 
 
-def _deviations(
+def deviations(
     noise: Float[Tensor, "nodes kinds"], span: float
 ) -> tuple[Float[Tensor, " nodes"], Float[Tensor, " nodes"]]:
     """Standard deviations of positions and velocities, none of them zero."""

@@ -15,11 +15,12 @@ _ORDERS = (4, 6, 8)
 _WHITE = 0.6
 #: a low quantile of the differences tells as much noise as their median does, down to this share
 _LEAST, _EVERYWHERE = 0.1, 0.5
-#: share of the mean acceleration over a window that noise may make; that where nothing else does
-_QUIET, _NOTHING_ELSE = 0.1, 0.7
+#: share of the mean acceleration over a window that noise may make, where a network or a law is
+#: fitted; that where nothing else does
+QUIET, STILL, _NOTHING_ELSE = 0.1, 0.03, 0.7
 #: and the share below which it is not spoken of
 _LITTLE = 0.01
-_LENGTHS = (1, 2, 4, 8, 16)
+_LENGTHS = (1, 2, 4, 8, 16, 32)
 
 
 def noise(values: Float[Tensor, "time nodes dim"], systems: int) -> Float[Tensor, " bodies"]:
@@ -84,20 +85,21 @@ def window_noise(trajectory: Trajectory, steps: int) -> Float[Tensor, "bodies ki
     return _made(found[:bodies], trajectory, steps)[:, None]
 
 
-def quiet_steps(trajectory: Trajectory) -> int:
-    """The shortest window in which noise does not rule for most bodies; one step without noise.
+def quiet_steps(trajectory: Trajectory, wanted: float = QUIET) -> int:
+    """The shortest window in which noise makes no larger share than `wanted`, for most bodies.
 
-    Two at least where velocities were not measured: the first is spent on them. The shortest as
-    well where noise rules in windows of any length: there is no motion to wait for.
+    One step without noise, and a third of the trajectory at most. Two at least where velocities
+    were not measured: the first is spent on them. The shortest as well where noise rules in windows
+    of any length: there is no motion to wait for.
     """
-    longest = max(1, (len(trajectory) - 1) // 4)
+    longest = max(1, (len(trajectory) - 1) // 3)
     shortest = _shortest(trajectory)
     lengths = [n for n in _LENGTHS if shortest <= n <= longest]
     if not lengths:
         return longest
     found = _noise_of_bodies(trajectory)
     shares = [_share(found, trajectory, steps) for steps in lengths]
-    quiet = [n for n, share in zip(lengths, shares, strict=True) if share <= _QUIET]
+    quiet = [n for n, share in zip(lengths, shares, strict=True) if share <= wanted]
     if quiet:
         return quiet[0]
     return lengths[0] if shares[-1] > _NOTHING_ELSE else lengths[-1]
@@ -121,7 +123,7 @@ def _made(
     frames = torch.arange(steps + 1, dtype=trajectory.t.dtype, device=trajectory.t.device)
     t = (trajectory.t[1] - trajectory.t[0]) * frames
     of_q, of_v = (
-        weights.square().sum(0) for weights in noisy_weights(t, found, trajectory.velocity_given)
+        weights[2].square().sum(0) for weights in noisy_weights(t, found, trajectory.velocity_given)
     )
     return (of_q * found[:, 0].square() + of_v * found[:, 1].square()).sqrt()
 

@@ -15,8 +15,9 @@ from gnsim.accelerations import mean_accelerations
 from gnsim.integrators.base import Integrator
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.terms import Term
+from gnsim.prediction import between, predict
 from gnsim.state import State, Trajectory
-from gnsim.windows import Windows, acceleration_scale, mean_acceleration_error, predict
+from gnsim.windows import Windows, acceleration_scale, mean_acceleration_error
 
 #: errors this many times the median have half the pull of a squared error
 _OUTLIER = 3.0
@@ -30,27 +31,28 @@ def scaled_errors(
     model: CoupledPairs, integrator: Integrator, substeps: int, windows: Windows
 ) -> tuple[Float[Tensor, "kinds rows nodes dim"], Float[Tensor, "rows nodes 1"]]:
     """Errors at the present numbers x, each over its scale, and that scale."""
-    predicted = predict(model, integrator, windows.path, substeps)
+    predicted = predict(model, integrator, windows.path, substeps, stride=windows.stride)
     scale = acceleration_scale(windows)
     return mean_acceleration_error(windows.path, *predicted) / scale, scale
 
 
 def response(
-    basis_at: Callable[[State], Tensor], path: Trajectory
+    basis_at: Callable[[State], Tensor], path: Trajectory, stride: int = 1
 ) -> Float[Tensor, "kinds rows nodes dim numbers"]:
     """What mean-acceleration errors fall by per unit of each number.
 
-    `basis_at` gives the acceleration of each node per unit of it, [nodes, dim, numbers]. Along the
-    measured path by the trapezoidal rule: exact enough for a correction to contract.
+    `basis_at` gives the acceleration of each node per unit of it, [nodes, dim, numbers]. Along
+    every `stride`-th frame of the measured path by the trapezoidal rule: exact enough for a
+    correction to contract.
     """
-    basis = torch.stack([basis_at(state) for state in path])
-    interval = path.t[1] - path.t[0]
-    gain = torch.cumsum(0.5 * interval * (basis[1:] + basis[:-1]), 0)
-    before = torch.cat([torch.zeros_like(gain[:1]), gain[:-1]])
+    basis = torch.stack([basis_at(path[k]) for k in range(0, len(path), stride)])
+    interval = stride * float(path.t[1] - path.t[0])
+    still = torch.zeros_like(basis[:1])
+    gain = torch.cat([still, torch.cumsum(0.5 * interval * (basis[1:] + basis[:-1]), 0)])
     # within a step the acceleration is linear in time: q gains h v + h^2 (2 a_0 + a_1) / 6
     within = interval**2 * (2 * basis[:-1] + basis[1:]) / 6
-    shift = torch.cumsum(interval * before + within, 0)
-    return mean_accelerations(path, shift, gain)
+    shift = torch.cat([still, torch.cumsum(interval * gain[:-1] + within, 0)])
+    return mean_accelerations(path, *between(shift, gain, stride, interval))
 
 
 def _sizes(errors: Tensor) -> Tensor:
@@ -97,7 +99,7 @@ class Rows:
     ) -> "Rows":
         with torch.no_grad():
             errors, scale = scaled_errors(model, integrator, substeps, windows)
-            slopes = response(model.basis, windows.path) / scale[..., None]
+            slopes = response(model.basis, windows.path, windows.stride) / scale[..., None]
             plain = errors + slopes[..., model.num_couplings :] @ model.coefficients
         return cls(plain, slopes, len(windows.start))
 

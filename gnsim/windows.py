@@ -5,7 +5,7 @@ law's constants and its verification. Errors are expressed as the mean accelerat
 have been needed, so that positions and velocities, days and years, have one scale.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +16,8 @@ from gnsim.dynamics import Dynamics
 from gnsim.graph import nearest_image
 from gnsim.integrators.base import Integrator
 from gnsim.noise import measured_noise
+from gnsim.prediction import predict
+from gnsim.starts import Starts, unexplained
 from gnsim.state import Trajectory
 
 #: share of the mean step by which a step may differ: float32 and decimal rounding
@@ -30,22 +32,31 @@ _SHARE_OF_MEAN, _SHARE_OF_USUAL = 0.3, 0.1
 class Windows:
     """A batch of windows as one trajectory of many systems, with the scale of each node.
 
-    `typical` is the median acceleration of each body over its whole trajectory;
-    `start` and `system` say where each window was cut.
+    `typical` is the median acceleration of each body over its whole trajectory, or where that is
+    noisy, over all trajectories;
+    `start` and `system` say where each window was cut. Predictions are integrated in steps of
+    `stride` frames, from `starts` where those of the measurements are too noisy.
     """
 
     path: Trajectory
     typical: Float[Tensor, " nodes"]
     start: Int[Tensor, " windows"]
     system: Int[Tensor, " windows"]
+    stride: int = 1
+    starts: Starts | None = None
 
     def part(self, first: int, last: int) -> "Windows":
         """Windows `first` to before `last`."""
         chosen = torch.arange(len(self.start))[first:last]
         bodies = len(self.typical) // len(self.start)
         nodes = slice(first * bodies, last * bodies)
-        return Windows(
-            self.path.systems(chosen), self.typical[nodes], self.start[chosen], self.system[chosen]
+        return replace(
+            self,
+            path=self.path.systems(chosen),
+            typical=self.typical[nodes],
+            start=self.start[chosen],
+            system=self.system[chosen],
+            starts=None if self.starts is None else self.starts.part(first, last),
         )
 
 
@@ -68,8 +79,9 @@ class WindowSampler:
         self.steps, self.stride, self.span = steps, stride, span
         self.systems = trajectory.num_systems
         self.bodies = trajectory.num_nodes // self.systems
-        self.typical = typical_acceleration(trajectory)
         self.noise = measured_noise(trajectory)
+        clean = self.noise is None
+        self.typical = typical_acceleration(trajectory) if clean else _usual(trajectory, span)
         self.total = (frames - span) * self.systems
 
     def sample(self, count: int, generator: torch.Generator) -> Windows:
@@ -89,11 +101,11 @@ class WindowSampler:
         positions = len(self.trajectory) - self.span
         system, start = chosen // positions, chosen % positions
         nodes = (system[:, None] * self.bodies + torch.arange(self.bodies)).reshape(-1)
-        frames = start[None, :] + self.stride * torch.arange(self.steps + 1)[:, None]
+        frames = start[None, :] + torch.arange(self.span + 1)[:, None]
         frames = frames.repeat_interleave(self.bodies, dim=1)
         source = self.trajectory
         path = Trajectory(
-            t=torch.arange(self.steps + 1, dtype=source.t.dtype) * self.interval,
+            t=torch.arange(self.span + 1, dtype=source.t.dtype) * self.interval / self.stride,
             q=source.q[frames, nodes],
             p=source.p[frames, nodes],
             batch=torch.arange(len(chosen)).repeat_interleave(self.bodies),
@@ -103,7 +115,7 @@ class WindowSampler:
             velocity_given=source.velocity_given,
             noise=None if self.noise is None else self.noise[nodes],
         )
-        return Windows(path, self.typical[nodes], start, system)
+        return Windows(path, self.typical[nodes], start, system, self.stride)
 
 
 def typical_acceleration(trajectory: Trajectory) -> Float[Tensor, " nodes"]:
@@ -122,25 +134,33 @@ def typical_acceleration(trajectory: Trajectory) -> Float[Tensor, " nodes"]:
     return torch.maximum(typical, _SHARE_OF_USUAL * usual).clamp_min(floor)
 
 
-def predict(
-    dynamics: Dynamics, integrator: Integrator, path: Trajectory, substeps: int
-) -> tuple[Float[Tensor, "steps nodes dim"], Float[Tensor, "steps nodes dim"]]:
-    """Positions and velocities at the frames after the first, integrated from the first."""
-    state = dynamics.attach(path[0])
-    dt = float(path.t[1] - path.t[0]) / substeps
-    positions, velocities = [], []
-    for _ in range(len(path) - 1):
-        for _ in range(substeps):
-            state = integrator.step(dynamics, state, dt)
-        positions.append(state.q)
-        velocities.append(state.velocity)
-    return torch.stack(positions), torch.stack(velocities)
+def _usual(trajectory: Trajectory, span: int) -> Float[Tensor, " nodes"]:
+    """Median acceleration of each body over windows of so many frames, in all systems and times.
+
+    A scale with the noise of the window itself in it would trust most where noise happens to lower
+    the acceleration, and so make all forces too small.
+    """
+    velocity, systems = trajectory.velocity, trajectory.num_systems
+    elapsed = float(trajectory.t[span] - trajectory.t[0])
+    size = (velocity[span:] - velocity[:-span]).norm(dim=-1) / elapsed
+    usual = size.view(len(size) * systems, -1).median(0).values
+    return torch.maximum(usual, _SHARE_OF_USUAL * usual.max()).repeat(systems)
+
+
+def missed(
+    dynamics: Dynamics, integrator: Integrator, windows: Windows, substeps: int
+) -> Float[Tensor, "kinds rows nodes dim"]:
+    """`mean_acceleration_error` of a prediction; of noisy windows, from the starts that it has."""
+    path = windows.path
+    if windows.starts is None:
+        return mean_acceleration_error(path, *predict(dynamics, integrator, path, substeps))
+    return unexplained(dynamics, integrator, path, substeps, windows.starts)[None, None]
 
 
 def mean_acceleration_error(
     path: Trajectory,
-    positions: Float[Tensor, "steps nodes dim"],
-    velocities: Float[Tensor, "steps nodes dim"],
+    positions: Float[Tensor, "later nodes dim"],
+    velocities: Float[Tensor, "later nodes dim"],
 ) -> Float[Tensor, "kinds rows nodes dim"]:
     """What is missing, as a mean acceleration since the start of the window.
 
@@ -153,11 +173,11 @@ def mean_acceleration_error(
 def acceleration_scale(windows: Windows) -> Float[Tensor, "rows nodes 1"]:
     """The size of the acceleration that a relative error is relative to, for each row of errors."""
     path = windows.path
+    if path.noise is not None:
+        return windows.typical[None, :, None]
     elapsed = (path.t[1:] - path.t[0])[:, None, None]
     measured = ((path.velocity[1:] - path.velocity[0]) / elapsed).square().sum(-1, keepdim=True)
     size = (measured + (_ABSOLUTE_SHARE * windows.typical[:, None]).square()).sqrt()
-    if path.noise is not None:
-        return size[-1:]
     return size if path.velocity_given or len(size) == 1 else size[1:]
 
 

@@ -19,21 +19,21 @@ from gnsim.integrators.symplectic import Leapfrog
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.terms import Term
 from gnsim.noise import window_noise
+from gnsim.starts import fitted_starts, joined, windows_at_once
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import Form, FormPotential
 from gnsim.windows import (
     Windows,
     WindowSampler,
     acceleration_scale,
-    mean_acceleration_error,
-    predict,
+    missed,
 )
 
 _PAIRS_AT_ONCE = 60_000
 _ROUNDS = 40
 #: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last;
-#: and by less than this, is so even with a little damping
-_GOOD_STEP, _LAST_STEP, _NO_STEP, _LITTLE = 0.5, 0.05, 0.002, 0.1
+#: and by less than this, is so even with a little damping; noise leaves a cost of which less counts
+_GOOD_STEP, _LAST_STEP, _NO_STEP, _LITTLE, _LAST_IN_NOISE = 0.5, 0.05, 0.002, 0.1, 1e-4
 _LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e6
 _QUOTIENT_STEP = 1e-6
 #: slopes so many times the median halve the trust in an error
@@ -80,13 +80,17 @@ class Problem:
         substeps = _BREAK_SUBSTEPS * self.substeps
         return replace(self, integrator=Leapfrog(), substeps=substeps, fine=True)
 
-    def noise_sizes(self) -> Float[Tensor, "nodes kinds"]:
-        """The size of error that noise alone makes, relative as errors are; its geometric mean."""
+    def noise_share(self) -> Float[Tensor, "nodes kinds"]:
+        """What noise makes of each component of an error, relative as errors are."""
         scale = acceleration_scale(self.windows)[-1]
+        return self.noise.repeat(len(self.windows.start), 1) / scale
+
+    def noise_sizes(self) -> Float[Tensor, "nodes kinds"]:
+        """The size of error that noise alone makes; its geometric mean."""
         half_dim = torch.tensor(0.5 * self.windows.path.dim, dtype=torch.float64)
         # exp of the mean log of the length of a normal vector, as `mean_error` averages errors
         length = torch.exp(0.5 * (torch.digamma(half_dim) + math.log(2)))
-        return length * self.noise.repeat(len(self.windows.start), 1) / scale
+        return length * self.noise_share()
 
     def travelled(self) -> float:
         """The distance by which a pair usually comes closer or goes apart from frame to frame."""
@@ -95,6 +99,22 @@ class Problem:
             distance(displacement(state.q, state.pairs, state.box)) for state in (path[0], path[1])
         ]
         return float((r[1] - r[0]).abs().median())
+
+    def settled(self, model: Dynamics) -> "Problem":
+        """Where windows are noisy, with the starts that are likeliest for `model`."""
+        windows = self.windows
+        if windows.path.noise is None:
+            return self
+        size = windows_at_once(windows.path)
+        parts = (windows.part(k, k + size) for k in range(0, len(windows.start), size))
+        with torch.no_grad():
+            starts = joined(
+                [
+                    fitted_starts(model, self.integrator, part.path, self.substeps, part.starts)
+                    for part in parts
+                ]
+            )
+        return replace(self, windows=replace(windows, starts=starts))
 
     def chunks(self) -> Iterator[Windows]:
         """The windows in parts that fit in memory."""
@@ -229,20 +249,22 @@ def _minimised(
     model = _model(form, structure, problem.bodies, blur)
     x = _start(model, form.strength) if start is None else start.to(torch.float64)
     theta = torch.cat([torch.tensor([*form.constants.values()], dtype=torch.float64), x])
-    count = len(form.constants)
+    _assign(model, theta)
+    problem = problem.settled(model)
     errors = _errors(model, theta, problem)
-    here = _Normal(errors, _jacobian(model, theta, problem, errors), count)
+    here = _Normal(errors, _jacobian(model, theta, problem, errors), _directions(model, theta))
     if not bool(torch.isfinite(here.cost)):
         raise RefitError(f"{form.expression}: the motion it predicts is not finite on the data")
+    last = _LAST_IN_NOISE if bool((problem.noise > 0).any()) else _LAST_STEP
     damping, fresh = 0.0, True
     for _ in range(rounds):
         trial = theta + here.step(damping)
         errors = _errors(model, trial, problem)
         gain = 1 - float(here.cost_of(errors) / here.cost)
         if gain > 0:
-            theta, here = trial, _Normal(errors, here.jacobian, count)
+            theta, here = trial, _Normal(errors, here.jacobian, here.directions)
             damping = 0.1 * damping if damping > _LEAST_DAMPING else 0.0
-            if fresh and damping <= _LITTLE and gain < (_NO_STEP if damping else _LAST_STEP):
+            if fresh and damping <= _LITTLE and gain < (min(_NO_STEP, last) if damping else last):
                 break
             if gain > _GOOD_STEP:
                 fresh = False
@@ -252,8 +274,11 @@ def _minimised(
             if damping > _LARGEST_DAMPING:
                 break
             continue
-        here = _Normal(here.errors, _jacobian(model, theta, problem, here.errors), count)
-        fresh = True
+        _assign(model, theta)
+        settled = problem.settled(model)
+        errors = here.errors if settled is problem else _errors(model, theta, settled)
+        problem, fresh = settled, True
+        here = _Normal(errors, _jacobian(model, theta, problem, errors), here.directions)
     groupings = _groupings(problem)
     return Fit(form, model.structure, problem.bodies, theta, here.left_out(theta, groupings))
 
@@ -266,6 +291,16 @@ def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:
     return x
 
 
+def _directions(model: CoupledPairs, theta: Tensor) -> Float[Tensor, "p some"]:
+    """Each constant by itself, and all couplings together: what any error may depend on."""
+    constants = len(_constants(model))
+    directions = torch.eye(len(theta), constants + 1, dtype=theta.dtype)
+    directions[:, -1] = 0.0
+    couplings = slice(constants, constants + model.num_couplings)
+    directions[couplings, -1] = theta[couplings]
+    return directions
+
+
 class _Normal:
     """Weighted normal equations at one point."""
 
@@ -273,22 +308,22 @@ class _Normal:
         self,
         errors: Float[Tensor, "nodes kinds dim"],
         jacobian: Float[Tensor, "nodes kinds dim p"],
-        constants: int,
+        directions: Float[Tensor, "p some"],
     ) -> None:
         size = errors.square().sum(-1)
         self.width = (_OUTLIER**2 * size.median()).clamp_min(_LEAST_OUTLIER**2)
-        self.errors, self.jacobian, self.constants = errors, jacobian, constants
+        self.errors, self.jacobian, self.directions = errors, jacobian, directions
         self.trust = self._trust()
         self.weight = self.trust / (1 + size / self.width)
         self.cost = self.cost_of(errors)
 
     def _trust(self) -> Float[Tensor, "nodes kinds"]:
-        """Less for errors that react to a constant many times as much as the median does.
+        """Less for errors that react many times as much as the median does in some direction.
 
         After a close encounter everything depends on everything: such errors are large, nearly
         random, and would steer the fit by their slopes whatever Cauchy's weight makes of them.
         """
-        slopes = self.jacobian[..., : self.constants].norm(dim=2)
+        slopes = (self.jacobian @ self.directions).norm(dim=2)
         usual = slopes.flatten(0, 1).median(0).values.clamp_min(torch.finfo(slopes.dtype).tiny)
         return 1 / (1 + (slopes / usual / _STEEP).square().sum(-1))
 
@@ -414,9 +449,8 @@ def final_error(
     model: Dynamics, problem: Problem, windows: Windows
 ) -> Float[Tensor, "nodes kinds dim"]:
     """Errors at the ends of the windows over the size of the acceleration."""
-    predicted = predict(model, problem.integrator, windows.path, problem.substeps)
-    errors = mean_acceleration_error(windows.path, *predicted) / acceleration_scale(windows)
-    return errors[:, -1].movedim(0, 1)
+    errors = missed(model, problem.integrator, windows, problem.substeps)
+    return (errors / acceleration_scale(windows))[:, -1].movedim(0, 1)
 
 
 def _model(form: Form, structure: Structure, bodies: int, blur: float = 0.0) -> CoupledPairs:

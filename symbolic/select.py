@@ -25,6 +25,8 @@ from gnsim.symbolic.text import force_text
 NUMERICAL = 1e-6
 #: fall of the log error for each unit of size, and standard errors, that a larger form must show
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
+#: gain in log likelihood for each unit of size in noise, and of one window at most; where it bends
+_NATS, _OUTLIER = 5.0, 3.0
 #: differences below this many times what halving the time step changes are the integrator's
 _STEP_ERRORS = 3.0
 #: where the refit of a softening starts
@@ -98,12 +100,10 @@ def select(
         raise RefitError(failures[0] if failures else "no candidate equation to refit")
     scored.sort(key=lambda s: (s.complexity, s.error))
     best = min(scored, key=lambda s: s.error).fit
-    floor = step_error(best.dynamics(), best.suited(held_out))
+    floor = step_error(best.dynamics(), best.suited(held_out).settled(best.dynamics()))
     chosen, reasons = scored[0], []
     for rival in scored[1:]:
-        gain, error = _advantage(chosen, rival, floor, held_out.bodies)
-        margin = _MARGIN * max(1, rival.complexity - chosen.complexity)
-        if gain > max(margin, _SIGNIFICANT * error) and not vague(rival.fit):
+        if _surplus(chosen, rival, floor, held_out) > 0 and not vague(rival.fit):
             reasons.append(
                 f"{_text(rival)} replaces {_text(chosen)}: held-out error "
                 f"{rival.error:.2g} instead of {chosen.error:.2g}"
@@ -117,7 +117,10 @@ def select(
 
 
 def error_sizes(model: Dynamics, problem: Problem) -> Tensor:
-    """Size of each relative error, [nodes, kinds], NaN taken as infinite."""
+    """Size of each relative error, [nodes, kinds], NaN taken as infinite.
+
+    Of noisy windows from the starts that `problem` has: see `Problem.settled`.
+    """
     return signed_errors(model, problem).norm(dim=-1).nan_to_num(nan=math.inf)
 
 
@@ -157,7 +160,8 @@ def _score(
 
 
 def _scored(fit: Fit, loss: float, engine: str, held_out: Problem) -> Scored:
-    sizes = error_sizes(fit.dynamics(), fit.suited(held_out))
+    model = fit.dynamics()
+    sizes = error_sizes(model, fit.suited(held_out).settled(model))
     size = fit.form.complexity + sum(map(_size, fit.structure.terms))
     return Scored(fit, size, mean_error(sizes), loss, engine, sizes)
 
@@ -175,7 +179,7 @@ def _needed_terms(
     while terms := chosen.fit.structure.terms:
         trials = {term: _without(term, chosen, train, held_out) for term in terms}
         missed = {
-            term: _missed(trial, chosen, floor, held_out.bodies) if trial else math.inf
+            term: _surplus(trial, chosen, floor, held_out) if trial else math.inf
             for term, trial in trials.items()
         }
         least = min(missed, key=missed.__getitem__)
@@ -204,13 +208,6 @@ def _without(term: Term, chosen: Scored, train: Problem, held_out: Problem) -> S
     except RefitError:
         return None
     return _scored(smaller, chosen.loss, chosen.engine, held_out)
-
-
-def _missed(without: Scored, chosen: Scored, floor: Tensor, bodies: int) -> float:
-    """By how much more than its size and chance ask for a term lowers the held-out error."""
-    gain, error = _advantage(without, chosen, floor, bodies)
-    margin = _MARGIN * (chosen.complexity - without.complexity)
-    return gain - max(margin, _SIGNIFICANT * error)
 
 
 def _with_variants(
@@ -260,13 +257,24 @@ def vague(fit: Fit) -> tuple[str, ...]:
     return tuple(name for name, known in zip(names, determined.tolist(), strict=True) if not known)
 
 
-def _advantage(smaller: Scored, larger: Scored, floor: Tensor, bodies: int) -> tuple[float, float]:
-    """Mean fall of the log error between two forms, and its standard error over windows."""
+def _surplus(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) -> float:
+    """By how much more than its size and chance ask for the larger of two forms is better.
+
+    The mean fall of the log error; or where noise rules, of which no form leaves less, the gain in
+    likelihood, to which no window adds much: after a close encounter it may be any number.
+    """
     least = floor.clamp(NUMERICAL, 1e6)
-    logs = [torch.maximum(s.sizes, least).clamp_max(1e6).log() for s in (smaller, larger)]
-    per_window = (logs[0] - logs[1]).view(-1, bodies, logs[0].shape[1]).mean((1, 2))
-    count = len(per_window)
-    return float(per_window.mean()), float(per_window.std() / max(1, count - 1) ** 0.5)
+    sizes = [torch.maximum(s.sizes, least).clamp_max(1e6) for s in (smaller, larger)]
+    added = max(1, larger.complexity - smaller.complexity)
+    by_window = (-1, held_out.bodies * sizes[0].shape[1])
+    if bool((held_out.noise > 0).any()):
+        normal = [(size / held_out.noise_share()).square() for size in sizes]
+        unlikely = [_OUTLIER**2 / 2 * torch.log1p(x / _OUTLIER**2) for x in normal]
+        gain = (unlikely[0] - unlikely[1]).view(by_window).sum(1)
+        return float(gain.clamp(-_NATS, _NATS).sum()) - _NATS * added
+    gain = (sizes[0].log() - sizes[1].log()).view(by_window).mean(1)
+    error = float(gain.std()) / max(1, len(gain) - 1) ** 0.5
+    return float(gain.mean()) - max(_MARGIN * added, _SIGNIFICANT * error)
 
 
 def _rejection(rival: Scored, chosen: Scored) -> str:

@@ -62,19 +62,21 @@ def verify(
     standard errors; and what it leaves is nothing that a law could explain (`leftover`).
     """
     law = fit.dynamics()
-    train, test = fit.suited(train), fit.suited(test)
+    train, test = (fit.suited(problem).settled(law) for problem in (train, test))
     floor, train_floor = _floor(fit, test), _floor(fit, train)
     sizes = {
         "law": (error_sizes(law, test), floor),
         "law_on_training_data": (error_sizes(law, train), train_floor),
-        "network": (error_sizes(network, test), floor),
-        "no_force": (error_sizes(Inertia(), test), floor),
+        "network": (error_sizes(network, test.settled(network)), floor),
+        "no_force": (error_sizes(Inertia(), test.settled(Inertia())), floor),
     }
     errors = {name: mean_error(size) for name, (size, _) in sizes.items()}
     # errors that the time step or the constants' own errors make tell nothing apart
     beyond = {name: mean_error(torch.maximum(size, least)) for name, (size, least) in sizes.items()}
     errors |= leftover(fit, train, test, floor)
     noise = test.noise_sizes()
+    if bool((noise > 0).any()):  # what the time step makes after an encounter, noise makes as well
+        noise = torch.maximum(noise, floor)
     all_of_it = _by_body(sizes["no_force"][0], test)
     shares, of_noise = (_by_body(s, test) / all_of_it for s in (sizes["law"][0], noise))
     unexplained = float(shares.max())
@@ -147,7 +149,8 @@ def leftover(fit: Fit, train: Problem, test: Problem, floor: torch.Tensor) -> di
     try:
         freed_form = _with_correction(fit, train)
         corrected = adjust(freed_form, fit.structure, train, fit.x, _CORRECTION_ROUNDS)
-        freed = torch.maximum(error_sizes(corrected.dynamics(), test), floor)
+        freed_law = corrected.dynamics()
+        freed = torch.maximum(error_sizes(freed_law, test.settled(freed_law)), floor)
     except RefitError:
         freed = own
     correlation, chance = _correlation(fit, test, floor.clamp_min(_CLAIMED))

@@ -10,7 +10,7 @@ from gnsim.discovery.rollouts import Progress
 from gnsim.discovery.settings import DiscoveryConfig, integrator_named
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.terms import Term
-from gnsim.noise import quiet_steps
+from gnsim.noise import STILL, quiet_steps
 from gnsim.state import Trajectory
 from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.breaks import JOINED
@@ -101,7 +101,7 @@ def problem(
     settings = config.symbolic
     parts = (dataset.train, dataset.valid, dataset.test)
     longest = min(map(len, parts)) - 1
-    steps = min(max(settings.window, quiet_steps(dataset.train)), longest)
+    steps = min(max(settings.window, quiet_steps(dataset.train, STILL)), longest)
     integrator = integrator_named(settings.integrator)
     return Problem.of(trajectory, steps, windows, integrator, settings.substeps)
 

@@ -21,7 +21,7 @@ def first_charges(loss: ProjectedLoss, windows: Windows) -> Float[Tensor, " coup
     with torch.no_grad():
         model.x.zero_()
         errors, scale = loss.errors(windows)
-        slopes = response(model.of_each_pair, windows.path) / scale[..., None]
+        slopes = response(model.of_each_pair, windows.path, windows.stride) / scale[..., None]
         strengths = least_squares(slopes, errors, cauchy_weight(errors))
     return taken_apart(strengths, model.bodies)
 

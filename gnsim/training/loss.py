@@ -43,7 +43,7 @@ class ProjectedLoss(nn.Module):
     def forward(self, windows: Windows) -> Float[Tensor, ""]:
         errors, scale = self.errors(windows)
         with torch.no_grad():
-            slopes = response(self.model.basis, windows.path) / scale[..., None]
+            slopes = response(self.model.basis, windows.path, windows.stride) / scale[..., None]
             self.correction = least_squares(slopes, errors, cauchy_weight(errors))
         return cauchy_loss(errors - slopes @ self.correction).log()
 

@@ -15,8 +15,9 @@ from torch import Tensor
 from gnsim.dynamics import Dynamics
 from gnsim.integrators.base import Integrator
 from gnsim.models.vector_messages import VectorMessageModel
+from gnsim.prediction import predict
 from gnsim.state import State, Trajectory
-from gnsim.windows import WindowSampler, mean_acceleration_error, predict
+from gnsim.windows import WindowSampler, mean_acceleration_error
 
 
 @dataclass(frozen=True)

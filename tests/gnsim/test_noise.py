@@ -11,8 +11,9 @@ from gnsim.datasets.systems import simulate
 from gnsim.dynamics import Dynamics
 from gnsim.integrators import RK4
 from gnsim.noise import noise, quiet_steps, window_noise
+from gnsim.prediction import predict
 from gnsim.state import State, Trajectory
-from gnsim.windows import WindowSampler, mean_acceleration_error, predict
+from gnsim.windows import WindowSampler, mean_acceleration_error
 
 
 @cache
@@ -83,9 +84,11 @@ def test_a_constant_acceleration_is_found_whatever_is_noisy() -> None:
     for given in (True, False):
         for sizes in ((0.1, 0.1), (0.0, 0.2), (0.2, 0.0)):
             of_q, of_v = noisy_weights(t, torch.tensor([sizes], dtype=torch.float64), given)
-            for start, rate, a in ((0.0, 0.0, 1.3), (2.0, -5.0, 0.0)):
+            for motion in ((0.0, 0.0, 1.3), (2.0, -5.0, 0.0)):
+                start, rate, a = motion
                 q, v = start + rate * t + a * t**2 / 2, rate + a * t
-                assert float(of_q[:, 0] @ q + of_v[:, 0] @ v) == pytest.approx(a, abs=1e-6)
+                found = of_q[..., 0] @ q + of_v[..., 0] @ v
+                assert found.tolist() == pytest.approx(motion, abs=1e-5)
 
 
 @pytest.mark.as_users_run_it

@@ -8,12 +8,12 @@ import torch
 from gnsim.accelerations import mean_accelerations
 from gnsim.dynamics import Dynamics, Split
 from gnsim.integrators import Leapfrog
+from gnsim.prediction import between, predict
 from gnsim.state import State, Trajectory
 from gnsim.windows import (
     Windows,
     WindowSampler,
     mean_acceleration_error,
-    predict,
 )
 
 ROUNDING = 1e-12
@@ -59,7 +59,9 @@ def falling(box: torch.Tensor | None = None, velocity_given: bool = True) -> Tra
 
 
 def errors_of(dynamics: Dynamics, windows: Windows) -> torch.Tensor:
-    return mean_acceleration_error(windows.path, *predict(dynamics, Leapfrog(), windows.path, 1))
+    path = windows.path
+    predicted = predict(dynamics, Leapfrog(), path, 1, stride=windows.stride)
+    return mean_acceleration_error(path, *predicted)
 
 
 def same_frames(windows: Windows, source: Trajectory, shift: int = 0) -> bool:
@@ -89,12 +91,12 @@ def test_sampled_windows_are_what_direct_indexing_cuts() -> None:
     assert len(starts) == sampler.total
 
 
-def test_windows_of_long_steps_skip_the_frames_between() -> None:
+def test_windows_of_long_steps_have_all_frames() -> None:
     source = falling()
     long, fine = (WindowSampler(source, n, s).spread(1000) for n, s in ((2, 2), (4, 1)))
     assert torch.equal(long.start, fine.start)
-    assert torch.equal(long.path.q, fine.path.q[::2])
-    torch.testing.assert_close(long.path.t, fine.path.t[::2])
+    assert torch.equal(long.path.q, fine.path.q)
+    torch.testing.assert_close(long.path.t, fine.path.t)
     with pytest.raises(ValueError, match=r"a window of 12 steps needs 13 frames"):
         WindowSampler(source.frames(slice(0, 12)), 3, 4)
 
@@ -151,6 +153,27 @@ def test_exact_predictions_have_no_error() -> None:
     errors = errors_of(Uniform(ACCELERATION), WindowSampler(falling(), STEPS).spread(9))
     assert errors.shape == (2, STEPS, 9 * BODIES, DIM)
     assert errors.abs().max() < ROUNDING
+
+
+def test_what_lies_between_long_steps_is_interpolated() -> None:
+    windows = WindowSampler(falling(), 2, 2).spread(9)
+    errors = errors_of(Uniform(ACCELERATION), windows)
+    assert errors.shape[1] == STEPS
+    assert errors.abs().max() < ROUNDING
+
+    def swing(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.sin(t), torch.cos(t)
+
+    off = []
+    for steps in (5, 10):
+        interval = 2.0 / steps
+        ends = interval * torch.arange(steps + 1, dtype=torch.float64)[:, None]
+        times = interval / 3 * torch.arange(1, 3 * steps + 1, dtype=torch.float64)[:, None]
+        found = between(*swing(ends), 3, interval)
+        off.append([float((x - y).abs().max()) for x, y in zip(found, swing(times), strict=True)])
+    (of_q, of_v), (finer_q, finer_v) = off
+    assert of_q / finer_q == pytest.approx(16, rel=0.2)
+    assert of_v / finer_v == pytest.approx(8, rel=0.2)
 
 
 def test_inertia_misses_just_the_acceleration() -> None:

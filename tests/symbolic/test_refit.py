@@ -99,11 +99,14 @@ def test_hidden_masses_of_springs() -> None:
 
 
 def noisy(seed: int, noise: float = 0.02) -> Trajectory:
-    """Exact positions and noisy velocities."""
-    whole = springs()
+    return shaken(springs(frames=17), noise, seed)
+
+
+def shaken(whole: Trajectory, noise: float, seed: int) -> Trajectory:
+    """With as much noise in velocities as in positions."""
     generator = torch.Generator().manual_seed(seed)
-    error = noise * torch.randn(whole.p.shape, generator=generator, dtype=torch.float64)
-    return replace(whole, p=whole.p + whole.mass[:, None] * error)
+    of_q, of_v = noise * torch.randn(2, *whole.p.shape, generator=generator, dtype=torch.float64)
+    return replace(whole, q=whole.q + of_q, p=whole.p + whole.mass[:, None] * of_v)
 
 
 @cache
@@ -113,7 +116,7 @@ def scatter() -> torch.Tensor:
     truth = torch.tensor([REST, STIFFNESS], dtype=torch.float64)
     off = []
     for seed in range(40):
-        problem = Problem.of(noisy(seed), 4, 20, Leapfrog(), 2)
+        problem = Problem.of(noisy(seed), 4, 20, KahanLi6(), 1)
         values, errors = refit(form, Structure("none"), problem).estimate(lambda p: p)
         off.append((values - truth).abs() / errors)
     return torch.stack(off)
@@ -124,19 +127,21 @@ def coverage(errors: float) -> float:
     return float((scatter() < errors).double().mean())
 
 
+@pytest.mark.as_users_run_it
 def test_standard_errors_cover_as_they_should() -> None:
     assert 0.5 <= coverage(1) <= 0.85
 
 
+@pytest.mark.as_users_run_it
 def test_a_quarter_of_them_would_not() -> None:
     assert coverage(1 / 4) < 0.5
 
 
 def test_less_noise_gives_smaller_errors_in_proportion() -> None:
     form = form_of(parse("2.0*r - 2.0", ("r",)))
-    problems = [Problem.of(noisy(1, n), 4, 20, KahanLi6(), 1) for n in (1e-2, 1e-3)]
+    problems = [Problem.of(noisy(1, n), 4, 20, KahanLi6(), 1) for n in (5e-2, 1e-2)]
     loud, quiet = (refit(form, Structure("none"), p).estimate(lambda x: x)[1] for p in problems)
-    assert (loud / quiet).tolist() == pytest.approx([10.0, 10.0], rel=0.2)
+    assert (loud / quiet).tolist() == pytest.approx([5.0, 5.0], rel=0.2)
 
 
 def test_units_of_length_and_time_scale_the_constants_exactly() -> None:
@@ -165,10 +170,8 @@ def charged(noise: float = 0.0, seed: int = 0) -> Trajectory:
     """One system of charges of both signs, which the data do not give."""
     settings = {"trajectories": 1, "bodies": 4, "dim": 2, "frames": 81, "interval": 0.05}
     whole = simulate("charge", **settings, softening=0.5, seed=5)
-    made = torch.Generator().manual_seed(seed)
-    off = noise * torch.randn(whole.p.shape, generator=made, dtype=torch.float64)
-    p = (whole.velocity + off) * whole.mass[:, None]
-    return replace(whole, attributes={"mass": whole.mass}, p=p)
+    seen = shaken(whole, noise, seed) if noise else whole
+    return replace(seen, attributes={"mass": whole.mass})
 
 
 def products(parameters: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,190 @@
+"""Where noisy windows begin: the states from which a dynamics makes what was measured likeliest.
+
+A prediction from a measured frame has the noise of that frame in all that follows. So the state at
+the start of each window is fitted to all frames, as in the determination of orbits, and errors of
+a dynamics are what no start explains. H. Ramsay et al., doi:10.1111/j.1467-9868.2007.00610.x.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.accelerations import deviations, noisy_motion
+from gnsim.dynamics import Dynamics
+from gnsim.graph import nearest_image
+from gnsim.integrators.base import Integrator
+from gnsim.integrators.symplectic import Yoshida4
+from gnsim.prediction import predict
+from gnsim.state import Trajectory
+
+_FIRST_FRAMES, _ROUNDS, _LAST_ROUNDS, _AGAIN = 5, 3, 4, 1
+_QUOTIENT_STEP = 1e-6
+_NUMBERS_AT_ONCE = 6_000_000
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Positions and velocities at the start of each window, fitted with some dynamics.
+
+    `inverse` makes changes of them out of differences over their noise, to first order.
+    """
+
+    phase: Float[Tensor, "2 nodes dim"]
+    inverse: Float[Tensor, "systems unknowns rows"]
+
+    def part(self, first: int, last: int) -> "Starts":
+        bodies = self.phase.shape[1] // len(self.inverse)
+        return Starts(self.phase[:, first * bodies : last * bodies], self.inverse[first:last])
+
+
+def joined(parts: list[Starts]) -> Starts:
+    """Those of several batches of windows as of one."""
+    return Starts(
+        torch.cat([part.phase for part in parts], 1), torch.cat([part.inverse for part in parts])
+    )
+
+
+def windows_at_once(path: Trajectory) -> int:
+    """So many windows of this length can be fitted in one go."""
+    bodies = path.num_nodes // path.num_systems
+    unknowns = 2 * bodies * path.dim
+    return max(1, _NUMBERS_AT_ONCE // (len(path) * unknowns**2))
+
+
+def fitted_starts(
+    dynamics: Dynamics,
+    integrator: Integrator,
+    path: Trajectory,
+    substeps: int,
+    known: Starts | None = None,
+) -> Starts:
+    """Gauss-Newton from the measured starts, or from `known` ones; steps that do not help halve.
+
+    From the measured ones, to the first frames first and to twice as many then: what comes after a
+    close encounter says where it began once that is nearly known.
+    """
+    if known is not None:
+        return _fitted(dynamics, integrator, path, substeps, known.phase, _AGAIN)
+    phase, frames = torch.stack([path.q[0], path.velocity[0]]), _FIRST_FRAMES
+    while frames < len(path):
+        first = path.frames(slice(0, frames))
+        phase = _fitted(dynamics, integrator, first, substeps, phase, _ROUNDS).phase
+        frames = 2 * frames
+    return _fitted(dynamics, integrator, path, substeps, phase, _LAST_ROUNDS)
+
+
+def _fitted(
+    dynamics: Dynamics,
+    integrator: Integrator,
+    path: Trajectory,
+    substeps: int,
+    phase: Float[Tensor, "2 nodes dim"],
+    rounds: int,
+) -> Starts:
+    """So many steps from `phase`; the best of the starts seen."""
+    best, step = phase, torch.zeros_like(phase)
+    least = torch.full((path.num_systems,), torch.inf, dtype=phase.dtype)
+    inverse = phase.new_zeros(path.num_systems, 0, 0)
+    for _ in range(rounds):
+        rows = _over_noise(path, *_off(dynamics, integrator, path, substeps, phase))
+        slopes = _slopes(dynamics, path, substeps, phase)
+        cost = rows.square().sum(1)
+        better = cost < least
+        least = torch.where(better, cost, least)
+        orthogonal, triangle = torch.linalg.qr(slopes)
+        found = torch.linalg.pinv(triangle) @ orthogonal.mT
+        inverse = torch.where(better[:, None, None], found, inverse) if inverse.numel() else found
+        moved = better[path.batch][None, :, None]
+        best = torch.where(moved, phase, best)
+        step = torch.where(moved, _as_phase(found @ rows[..., None], path), 0.5 * step)
+        phase = best + step
+    return Starts(best, inverse)
+
+
+def unexplained(
+    dynamics: Dynamics, integrator: Integrator, path: Trajectory, substeps: int, starts: Starts
+) -> Float[Tensor, "nodes dim"]:
+    """The mean acceleration over each window that no start makes up for.
+
+    Starts are corrected once, with the slopes that `starts` brings from a similar dynamics.
+    """
+    off = _off(dynamics, integrator, path, substeps, starts.phase)
+    change = _as_phase(starts.inverse @ _over_noise(path, *off)[..., None], path)
+    off = _off(dynamics, integrator, path, substeps, starts.phase + change)
+    return noisy_motion(path, *off)[2]
+
+
+def _slopes(
+    dynamics: Dynamics, path: Trajectory, substeps: int, phase: Float[Tensor, "2 nodes dim"]
+) -> Float[Tensor, "systems rows unknowns"]:
+    """What differences over their noise fall by per unit of each number of the start.
+
+    Of fourth order, whatever the prediction is made with: directions of steps need no more.
+    """
+    bodies, dim = path.num_nodes // path.num_systems, path.dim
+    unknowns = 2 * bodies * dim
+    size = torch.stack([path.q, path.velocity]).flatten(1).square().mean(1).sqrt()
+    steps = _QUOTIENT_STEP * size.repeat_interleave(bodies * dim)
+    moves = torch.diag(steps).view(unknowns, 2, 1, bodies, dim)
+    moves = torch.cat([torch.zeros_like(moves[:1]), moves])
+    copies = phase.view(1, 2, -1, bodies, dim) + moves
+    flat = copies.transpose(0, 1).reshape(2, -1, dim)
+    many = _repeated(path, unknowns + 1)
+    rows = _over_noise(many, *_off(dynamics, Yoshida4(), many, substeps, flat))
+    rows = rows.view(unknowns + 1, path.num_systems, -1)
+    return ((rows[0] - rows[1:]) / steps[:, None, None]).permute(1, 2, 0)
+
+
+def _repeated(path: Trajectory, copies: int) -> Trajectory:
+    """Many copies of the same systems side by side."""
+    return replace(
+        path,
+        q=path.q.repeat(1, copies, 1),
+        p=path.p.repeat(1, copies, 1),
+        batch=torch.arange(copies * path.num_systems).repeat_interleave(
+            path.num_nodes // path.num_systems
+        ),
+        attributes={name: value.repeat(copies) for name, value in path.attributes.items()},
+        names=(),
+        noise=None if path.noise is None else path.noise.repeat(copies, 1),
+    )
+
+
+def _off(
+    dynamics: Dynamics,
+    integrator: Integrator,
+    path: Trajectory,
+    substeps: int,
+    phase: Float[Tensor, "2 nodes dim"],
+) -> tuple[Float[Tensor, "frames nodes dim"], Float[Tensor, "frames nodes dim"]]:
+    """What was measured less what is predicted from `phase`, at all frames."""
+    start = path[0].moved(phase[0], phase[1] * path.mass[:, None])
+    positions, velocities = predict(dynamics, integrator, path, substeps, start)
+    q = torch.cat([phase[:1], positions])
+    v = torch.cat([phase[1:], velocities])
+    return nearest_image(path.q - q, path.box), path.velocity - v
+
+
+def _over_noise(
+    path: Trajectory,
+    shift: Float[Tensor, "frames nodes dim"],
+    gain: Float[Tensor, "frames nodes dim"],
+) -> Float[Tensor, "systems rows"]:
+    """Differences of all that was measured in units of its noise, window by window."""
+    if path.noise is None:
+        raise ValueError("path.noise: wanted the noise of each node, found None")
+    of_q, of_v = deviations(path.noise, float(path.t[-1] - path.t[0]))
+    rows = shift / of_q[:, None]
+    if path.velocity_given:
+        rows = torch.cat([rows, gain / of_v[:, None]])
+    return rows.transpose(0, 1).reshape(path.num_systems, -1)
+
+
+def _as_phase(
+    numbers: Float[Tensor, "systems unknowns 1"], path: Trajectory
+) -> Float[Tensor, "2 nodes dim"]:
+    """Numbers of the starts, by system, as positions and velocities by node."""
+    by_system = numbers.view(path.num_systems, 2, -1, path.dim)
+    return by_system.transpose(0, 1).reshape(2, -1, path.dim)
