@@ -1,7 +1,7 @@
 """What all tests share: repeatable examples, one thread, and no state left behind."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import jaxtyping
 import pytest
@@ -45,10 +45,19 @@ def as_users_run_it():
     return _without_checks
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _checks_of_module(request):
+    """Before what a module shares is made."""
+    with _checks_wanted(request):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _checks(request):
-    if request.node.get_closest_marker("as_users_run_it") is None:
+    with _checks_wanted(request):
         yield
-    else:
-        with _without_checks():
-            yield
+
+
+def _checks_wanted(request):
+    marked = request.node.get_closest_marker("as_users_run_it") is not None
+    return _without_checks() if marked else nullcontext()

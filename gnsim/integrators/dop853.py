@@ -25,8 +25,8 @@ _A, _B, _E3, _E5 = (
 _STAGES = TABLEAU.n_stages
 #: smallest and largest change of a step, and what it is kept below of the step aimed at
 _SHRINK, _GROW, _SAFETY = 0.2, 6.0, 0.9
-#: the first step, and the one that may cross a break, as shares of the interval between frames
-_FIRST, _CROSSING = 1e-2, 1e-12
+#: the step that may cross a break, as a share of the interval between frames; the first is all of it
+_CROSSING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def solve(
     motion = motion_of(alive)
     whole = torch.full_like(start[:, 0], interval)
     rate = motion.rate(start)
-    now = _Progress(start, rate, _FIRST * whole, torch.inf * whole, whole, torch.ones_like(alive))
+    now = _Progress(start, rate, whole, torch.inf * whole, whole, torch.ones_like(alive))
     for _ in range(most_steps):
         now, arrived = _advance(motion, now, interval, tolerance)
         arrived = arrived & (now.frame <= frames)
