@@ -93,7 +93,7 @@ def _fitted(
         cost = rows.square().sum(1)
         better = cost < least
         least = torch.where(better, cost, least)
-        orthogonal, triangle = torch.linalg.qr(slopes)
+        orthogonal, triangle = torch.linalg.qr(slopes.nan_to_num(0.0, 0.0, 0.0))
         found = torch.linalg.pinv(triangle) @ orthogonal.mT
         inverse = torch.where(better[:, None, None], found, inverse) if inverse.numel() else found
         moved = better[path.batch][None, :, None]

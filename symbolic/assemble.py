@@ -3,6 +3,7 @@
 Or of charge, where charges are what is hidden.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -203,5 +204,7 @@ def _degree(shape: sympy.Expr, scaled: set[str]) -> int | None:
     doubled = {n: 2 * c if n in scaled else c for n, c in columns.items()}
     ratio = torch.as_tensor(evaluated(shape, doubled) / evaluated(shape, columns))
     degree = float(torch.log2(ratio.abs()).mean())
+    if not math.isfinite(degree):  # a force that is zero somewhere, as of a slack spring
+        return None
     whole = torch.full_like(ratio, 2.0 ** round(degree))
     return round(degree) if bool(torch.allclose(ratio.abs(), whole)) else None

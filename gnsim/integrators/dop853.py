@@ -25,7 +25,7 @@ _A, _B, _E3, _E5 = (
 _STAGES = TABLEAU.n_stages
 #: smallest and largest change of a step, and what it is kept below of the step aimed at
 _SHRINK, _GROW, _SAFETY = 0.2, 6.0, 0.9
-#: the step that may cross a break, as a share of the interval between frames; the first is all of it
+#: the step that may cross a break, as a share of the interval between frames; the first is whole
 _CROSSING = 1e-12
 
 

@@ -17,8 +17,10 @@ from gnsim.state import Trajectory
 from gnsim.training.config import TrainingConfig
 from gnsim.training.step import Training
 
-#: a coupling with hidden numbers must bring the error below this share to be preferred
+#: hidden numbers, or terms, must bring the error below this share to be preferred
 _PREFERRED = 0.5
+#: steps of the training that decides about terms, over those of a first one
+_LONGER = 3
 #: charges are looked for where the error is above this, among so many bodies: two have but one
 #: product, and each pair of them has a number at first
 _UNEXPLAINED, _LEAST_CHARGED, _MOST_CHARGED = 0.3, 3, 30
@@ -34,7 +36,8 @@ def choose_structure(
 
     Hidden masses are tried only where the file gives none; given masses are taken as they are.
     Hidden charges are tried where all else leaves most unexplained and the file gives none. The
-    best of the couplings with hidden numbers must halve the error of the one without.
+    best of the couplings with hidden numbers must halve the error of the one without, and terms
+    that of pairs alone after a longer training.
     """
     tried = _couplings(train, config)
     charged = config.coupling == "auto" and _may_have_charges(train)
@@ -56,9 +59,19 @@ def choose_structure(
             try_out("charges")
     chosen = _preferred(errors)
     structure = pilots[chosen].model.structure
-    if config.terms == "auto":
-        structure = replace(structure, terms=pilots[chosen].needed_terms())
-    return structure, errors if len(errors) > 1 else {}
+    if config.terms != "auto":
+        return structure, errors if len(errors) > 1 else {}
+    terms = pilots[chosen].needed_terms()
+    if terms:
+        # what an unfinished network cannot do yet, a term may seem to: Newton's Sun, a trap
+        longer = replace(config, steps=_LONGER * config.pilot_steps)
+        bare, full = (
+            _pilot(train, valid, longer, replace(structure, terms=some), seed, tell)
+            for some in ((), terms)
+        )
+        better = full.validate() < _PREFERRED * bare.validate()
+        terms = full.needed_terms() if better else ()
+    return replace(structure, terms=terms), errors if len(errors) > 1 else {}
 
 
 def _may_have_charges(train: Trajectory) -> bool:

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from gnsim.datasets.systems import dynamics, simulate
-from gnsim.dynamics import Dynamics
+from gnsim.dynamics import Dynamics, Split
 from gnsim.integrators import KahanLi6
 from gnsim.starts import Starts, fitted_starts, joined, unexplained
-from gnsim.state import Trajectory
+from gnsim.state import State, Trajectory
 from gnsim.windows import Windows, WindowSampler
 
 STEPS, BODIES, DIM = 20, 3, 2
@@ -85,3 +85,21 @@ def test_noise_has_to_be_known() -> None:
     quiet = replace(noisy(), noise=None)
     with pytest.raises(ValueError, match=r"path\.noise: wanted the noise of each node"):
         fitted_starts(law(), KahanLi6(), quiet, 1)
+
+
+class Torn(Split):
+    """A motion that is not finite."""
+
+    def force(self, state: State) -> torch.Tensor:
+        return torch.full_like(state.p, torch.nan)
+
+    def vector_field(self, state: State) -> tuple[torch.Tensor, torch.Tensor]:
+        return state.velocity, self.force(state)
+
+
+def test_a_motion_that_is_not_finite_leaves_the_measured_starts_and_no_finite_error() -> None:
+    with torch.no_grad():
+        found = fitted_starts(Torn(), KahanLi6(), noisy(), 1)
+        left = unexplained(Torn(), KahanLi6(), noisy(), 1, found)
+    assert torch.equal(found.phase, torch.stack([noisy().q[0], noisy().velocity[0]]))
+    assert not left.isfinite().any()

@@ -1,9 +1,13 @@
 """Which terms a training can have."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from gnsim.datasets import Dataset, load
 from gnsim.errors import InputError
+from gnsim.models.coupled import Structure
+from gnsim.models.terms import Term
 from gnsim.training.config import TrainingConfig
 from gnsim.training.fit import check_training
 from gnsim.training.structure import choose_structure
@@ -37,3 +41,36 @@ def test_terms_that_data_cannot_have_are_refused(damped: Dataset, terms: str, me
     with pytest.raises(InputError, match=message):
         check_training(small(terms=terms))
         choose_structure(damped.train, damped.valid, small(terms=terms), 0, silent)
+
+
+class Pilot:
+    """A short training of which the errors are known beforehand."""
+
+    def __init__(self, error: float, structure: Structure, needed: tuple[Term, ...]) -> None:
+        self.error, self.model, self.needed = error, SimpleNamespace(structure=structure), needed
+
+    def validate(self) -> float:
+        return self.error
+
+    def needed_terms(self) -> tuple[Term, ...]:
+        return self.needed
+
+
+@pytest.mark.parametrize(
+    ("without", "kept"), [(0.5, ("drag",)), (0.15, ()), (0.21, ("drag",)), (0.01, ())]
+)
+def test_a_term_must_still_help_after_a_longer_training(
+    damped: Dataset, without: float, kept: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def pilot(train, valid, config, structure, seed, tell) -> Pilot:
+        seen.append((config.steps, tuple(term.name for term in structure.terms)))
+        drag = tuple(term for term in structure.terms if term.name == "drag")
+        return Pilot(0.1 if drag else without, structure, drag)
+
+    monkeypatch.setattr("gnsim.training.structure._pilot", pilot)
+    chosen, _ = choose_structure(damped.train, damped.valid, small(), 0, silent)
+    assert tuple(term.name for term in chosen.terms) == kept
+    assert [terms for _, terms in seen[1:]] == [(), ("drag",)]
+    assert all(steps > seen[0][0] for steps, _ in seen[1:])
