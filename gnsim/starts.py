@@ -19,7 +19,9 @@ from gnsim.integrators.symplectic import Yoshida4
 from gnsim.prediction import predict
 from gnsim.state import Trajectory
 
-_FIRST_FRAMES, _ROUNDS, _LAST_ROUNDS, _AGAIN = 5, 3, 4, 1
+#: frames that are fitted first; steps for some frames, for all, and from known starts: the last of
+#: them brings slopes alone
+_FIRST_FRAMES, _ROUNDS, _LAST_ROUNDS, _AGAIN = 5, 3, 4, 2
 _QUOTIENT_STEP = 1e-6
 _NUMBERS_AT_ONCE = 6_000_000
 
@@ -89,7 +91,7 @@ def _fitted(
     inverse = phase.new_zeros(path.num_systems, 0, 0)
     for _ in range(rounds):
         rows = _over_noise(path, *_off(dynamics, integrator, path, substeps, phase))
-        slopes = _slopes(dynamics, path, substeps, phase)
+        slopes = _slopes(dynamics, path, phase)
         cost = rows.square().sum(1)
         better = cost < least
         least = torch.where(better, cost, least)
@@ -117,11 +119,12 @@ def unexplained(
 
 
 def _slopes(
-    dynamics: Dynamics, path: Trajectory, substeps: int, phase: Float[Tensor, "2 nodes dim"]
+    dynamics: Dynamics, path: Trajectory, phase: Float[Tensor, "2 nodes dim"]
 ) -> Float[Tensor, "systems rows unknowns"]:
     """What differences over their noise fall by per unit of each number of the start.
 
-    Of fourth order, whatever the prediction is made with: directions of steps need no more.
+    In one step of fourth order a frame, whatever predictions are made with: directions need not
+    be exact.
     """
     bodies, dim = path.num_nodes // path.num_systems, path.dim
     unknowns = 2 * bodies * dim
@@ -132,7 +135,7 @@ def _slopes(
     copies = phase.view(1, 2, -1, bodies, dim) + moves
     flat = copies.transpose(0, 1).reshape(2, -1, dim)
     many = _repeated(path, unknowns + 1)
-    rows = _over_noise(many, *_off(dynamics, Yoshida4(), many, substeps, flat))
+    rows = _over_noise(many, *_off(dynamics, Yoshida4(), many, 1, flat))
     rows = rows.view(unknowns + 1, path.num_systems, -1)
     return ((rows[0] - rows[1:]) / steps[:, None, None]).permute(1, 2, 0)
 
