@@ -32,11 +32,11 @@ def test_white_noise_is_measured() -> None:
 
 @pytest.mark.as_users_run_it
 def test_forces_that_break_are_no_noise() -> None:
-    broken = simulate("discontinuous", trajectories=20, bodies=4, dim=3, frames=60)
-    assert float(noise(broken.q, 20).max()) == 0 == float(noise(broken.velocity, 20).max())
+    broken = simulate("discontinuous", trajectories=8, bodies=4, dim=3, frames=40)
+    assert float(noise(broken.q, 8).max()) == 0 == float(noise(broken.velocity, 8).max())
     assert quiet_steps(broken) == 1
-    noisy = simulate("discontinuous", trajectories=20, bodies=4, dim=3, frames=60, noise=0.01)
-    assert float(noise(noisy.q, 20).min()) > 0
+    noisy = simulate("discontinuous", trajectories=8, bodies=4, dim=3, frames=40, noise=0.01)
+    assert float(noise(noisy.q, 8).min()) > 0
 
 
 class Free(Dynamics):

@@ -56,6 +56,7 @@ def chosen(
     return select(candidates, Structure("none"), *problems, ONE, deadline=deadline)
 
 
+@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("noise", [0.0, 0.01])
 def test_the_truth_wins_over_smaller_and_larger_rivals(noise: float) -> None:
     rivals = ("1.5*r", "1.0*r - 0.5", "1.1*r - 0.9 + 0.1*r**2", "0.5")
