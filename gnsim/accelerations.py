@@ -71,8 +71,8 @@ def noisy_weights(
 
     Those of the weighted least-squares fit of a motion of constant acceleration to all that was
     measured: the noise of the frame that a prediction starts from is taken out, to first order,
-    like that of any other. Zero for velocities that were not measured, and then for fewer than
-    three frames.
+    like that of any other. Zero for velocities that were not measured; from fewer than three
+    frames of positions alone, the smallest motion of all that explain them.
     """
     of_q, of_v = deviations(noise, float(t[-1]))
     one, none = torch.ones_like(t), torch.zeros_like(t)
@@ -95,8 +95,11 @@ def noisy_weights(
 def deviations(
     noise: Float[Tensor, "nodes kinds"], span: float
 ) -> tuple[Float[Tensor, " nodes"], Float[Tensor, " nodes"]]:
-    """Standard deviations of positions and velocities, none of them zero."""
+    """Standard deviations of positions and velocities, none of them zero.
+
+    Where none was found, as for a planet too fast for its frames, a share of that of the others.
+    """
     of_q, of_v = noise.unbind(1)
-    largest = torch.maximum(of_q, span * of_v)
+    largest = torch.maximum(of_q, span * of_v).max()
     largest = torch.where(largest > 0, largest, 1.0)
     return torch.maximum(of_q, _PRECISE * largest), torch.maximum(of_v, _PRECISE * largest / span)

@@ -1,6 +1,7 @@
 """How noisy measured trajectories are, and how long windows must be for it."""
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 
 import torch
@@ -64,12 +65,25 @@ def measured_noise(trajectory: Trajectory) -> Float[Tensor, "nodes kinds"] | Non
     """That of the positions and of the velocities of each body; None where it does not matter.
 
     That is, where it makes less than a hundredth of the acceleration over the shortest window.
-    Velocities that were not measured have none of their own.
+    Velocities that were not measured have none of their own. What a trajectory says of its noise
+    is taken as it is.
     """
+    if trajectory.noise is not None:
+        return trajectory.noise if bool((trajectory.noise > 0).any()) else None
     found = _noise_of_bodies(trajectory)
     if not bool((found > 0).any()) or _share(found, trajectory, _shortest(trajectory)) < _LITTLE:
         return None
     return found.repeat(trajectory.num_systems, 1)
+
+
+def as_noisy_as(other: Trajectory, trajectory: Trajectory) -> Trajectory:
+    """`trajectory`, with the noise that was measured in another of the same bodies.
+
+    For parts that are to be compared: one by itself may be too short, or just beyond the bound.
+    """
+    found, bodies = measured_noise(other), other.num_nodes // other.num_systems
+    of_bodies = other.q.new_zeros(bodies, 2) if found is None else found[:bodies]
+    return replace(trajectory, noise=of_bodies.repeat(trajectory.num_systems, 1))
 
 
 def window_noise(trajectory: Trajectory, steps: int) -> Float[Tensor, "bodies kinds"]:

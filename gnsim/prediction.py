@@ -19,8 +19,13 @@ def predict(
 ) -> tuple[Float[Tensor, "frames nodes dim"], Float[Tensor, "frames nodes dim"]]:
     """Positions and velocities at the frames after the first, integrated from there or `start`.
 
-    In `substeps` for every `stride` frames, and interpolated between these.
+    In `substeps` for every `stride` frames, and interpolated between these. Raises ValueError for a
+    stride that does not divide the steps of the path.
     """
+    if (len(path) - 1) % stride:
+        raise ValueError(
+            f"stride: wanted a divisor of the {len(path) - 1} steps of the path, found {stride}"
+        )
     state = dynamics.attach(path[0] if start is None else start)
     interval = stride * float(path.t[1] - path.t[0])
     positions, velocities = [state.q], [state.velocity]
@@ -40,7 +45,8 @@ def between(
 ) -> tuple[Float[Tensor, "frames nodes *any"], Float[Tensor, "frames nodes *any"]]:
     """Positions and velocities at `parts` times a step, the first end left out.
 
-    Cubic Hermite interpolation over steps of length `interval`: errors of fourth order in it.
+    Cubic Hermite interpolation over steps of length `interval`: errors of fourth order in it in
+    positions, of third in velocities.
     """
     if parts == 1:
         return q[1:], v[1:]

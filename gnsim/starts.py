@@ -88,6 +88,7 @@ def _fitted(
     """So many steps from `phase`; the best of the starts seen."""
     best, step = phase, torch.zeros_like(phase)
     least = torch.full((path.num_systems,), torch.inf, dtype=phase.dtype)
+    share = torch.ones_like(least)
     inverse = phase.new_zeros(path.num_systems, 0, 0)
     for _ in range(rounds):
         rows = _over_noise(path, *_off(dynamics, integrator, path, substeps, phase))
@@ -98,11 +99,13 @@ def _fitted(
         orthogonal, triangle = torch.linalg.qr(slopes.nan_to_num(0.0, 0.0, 0.0))
         found = torch.linalg.pinv(triangle) @ orthogonal.mT
         inverse = torch.where(better[:, None, None], found, inverse) if inverse.numel() else found
+        share = torch.where(better, 1.0, 0.5 * share)
         moved = better[path.batch][None, :, None]
         best = torch.where(moved, phase, best)
         step = torch.where(moved, _as_phase(found @ rows[..., None], path), 0.5 * step)
         phase = best + step
-    return Starts(best, inverse)
+    # what was too long a step here is not to be taken in whole by those who go on from here
+    return Starts(best, share[:, None, None] * inverse)
 
 
 def unexplained(
@@ -128,8 +131,7 @@ def _slopes(
     """
     bodies, dim = path.num_nodes // path.num_systems, path.dim
     unknowns = 2 * bodies * dim
-    size = torch.stack([path.q, path.velocity]).flatten(1).square().mean(1).sqrt()
-    steps = _QUOTIENT_STEP * size.repeat_interleave(bodies * dim)
+    steps = (_QUOTIENT_STEP * _scales(path)).repeat_interleave(bodies * dim)
     moves = torch.diag(steps).view(unknowns, 2, 1, bodies, dim)
     moves = torch.cat([torch.zeros_like(moves[:1]), moves])
     copies = phase.view(1, 2, -1, bodies, dim) + moves
@@ -138,6 +140,17 @@ def _slopes(
     rows = _over_noise(many, *_off(dynamics, Yoshida4(), many, 1, flat))
     rows = rows.view(unknowns + 1, path.num_systems, -1)
     return ((rows[0] - rows[1:]) / steps[:, None, None]).permute(1, 2, 0)
+
+
+def _scales(path: Trajectory) -> Float[Tensor, " kinds"]:
+    """Of positions and of velocities: their spread within the systems, wherever these are."""
+    by_system = torch.stack([path.q, path.velocity]).view(
+        2, len(path), path.num_systems, -1, path.dim
+    )
+    middle = by_system.mean((1, 3), keepdim=True)
+    spread = (by_system - middle).square().flatten(1).mean(1).sqrt()
+    of_q = spread[0].clamp_min(torch.finfo(spread.dtype).tiny ** 0.5)
+    return torch.stack([of_q, torch.maximum(spread[1], of_q / (path.t[-1] - path.t[0]) * 1e-3)])
 
 
 def _repeated(path: Trajectory, copies: int) -> Trajectory:

@@ -153,6 +153,8 @@ def missed(
     """`mean_acceleration_error` of a prediction; of noisy windows, from the starts that it has."""
     path = windows.path
     if windows.starts is None:
+        if path.noise is not None:
+            raise ValueError("windows.starts: wanted those of a dynamics, as the windows are noisy")
         return mean_acceleration_error(path, *predict(dynamics, integrator, path, substeps))
     return unexplained(dynamics, integrator, path, substeps, windows.starts)[None, None]
 

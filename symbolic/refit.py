@@ -92,6 +92,12 @@ class Problem:
         length = torch.exp(0.5 * (torch.digamma(half_dim) + math.log(2)))
         return length * self.noise_share()
 
+    def chance(self) -> float:
+        """Standard error of the logarithm of a geometric mean of noise over all windows."""
+        half_dim = torch.tensor(0.5 * self.windows.path.dim, dtype=torch.float64)
+        spread = 0.5 * torch.polygamma(1, half_dim).sqrt()
+        return float(spread) / len(self.windows.start) ** 0.5
+
     def travelled(self) -> float:
         """The distance by which a pair usually comes closer or goes apart from frame to frame."""
         path = self.windows.path

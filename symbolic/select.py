@@ -27,6 +27,8 @@ NUMERICAL = 1e-6
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
 #: gain in log likelihood for each unit of size in noise, and of one window at most; where it bends
 _NATS, _OUTLIER = 5.0, 3.0
+#: least noise of a body, as a share of the largest
+_SILENT = 1e-3
 #: differences below this many times what halving the time step changes are the integrator's
 _STEP_ERRORS = 3.0
 #: where the refit of a softening starts
@@ -75,8 +77,8 @@ def select(
     """Refits each candidate and its variants on `train`; chooses on `held_out`.
 
     From the simplest up, a candidate replaces the one before it only where its constants are
-    determined and its held-out errors are smaller: by a margin for its size, beyond chance, and
-    beyond what the time step changes. Neither the smallest loss nor an engine's own "best" decides.
+    determined and its held-out errors are smaller by what `_surplus` asks, and beyond
+    what the time step changes. Neither the smallest loss nor an engine's own "best" decides.
     Terms of `structure` that the chosen form can do without, by the same measure, are dropped.
     `start` holds the network's numbers x, its couplings for a strength of one. After `deadline`, a
     value of `time.monotonic`, the first three are refitted and no more.
@@ -268,7 +270,9 @@ def _surplus(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) 
     added = max(1, larger.complexity - smaller.complexity)
     by_window = (-1, held_out.bodies * sizes[0].shape[1])
     if bool((held_out.noise > 0).any()):
-        normal = [(size / held_out.noise_share()).square() for size in sizes]
+        share = held_out.noise_share()
+        share = share.clamp_min(_SILENT * float(share.max()))
+        normal = [(size / share).square() for size in sizes]
         unlikely = [_OUTLIER**2 / 2 * torch.log1p(x / _OUTLIER**2) for x in normal]
         gain = (unlikely[0] - unlikely[1]).view(by_window).sum(1)
         return float(gain.clamp(-_NATS, _NATS).sum()) - _NATS * added

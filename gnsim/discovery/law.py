@@ -10,7 +10,7 @@ from gnsim.discovery.rollouts import Progress
 from gnsim.discovery.settings import DiscoveryConfig, integrator_named
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.terms import Term
-from gnsim.noise import STILL, quiet_steps
+from gnsim.noise import STILL, as_noisy_as, quiet_steps
 from gnsim.state import Trajectory
 from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.breaks import JOINED
@@ -103,7 +103,8 @@ def problem(
     longest = min(map(len, parts)) - 1
     steps = min(max(settings.window, quiet_steps(dataset.train, STILL)), longest)
     integrator = integrator_named(settings.integrator)
-    return Problem.of(trajectory, steps, windows, integrator, settings.substeps)
+    seen = as_noisy_as(dataset.train, trajectory)
+    return Problem.of(seen, steps, windows, integrator, settings.substeps)
 
 
 def true_law(data: Dataset) -> Law | None:

@@ -15,7 +15,7 @@ from gnsim.integrators import INTEGRATORS
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.radial import RadialNetwork
 from gnsim.models.terms import Term
-from gnsim.noise import quiet_steps
+from gnsim.noise import as_noisy_as, quiet_steps
 from gnsim.response import Rows, surviving_terms
 from gnsim.state import Trajectory
 from gnsim.training.charges import first_charges
@@ -66,7 +66,7 @@ class Training:
         self.sampler = WindowSampler(_cast(train, dtype), steps, stride)
         self.pairs = self.sampler.bodies * (self.sampler.bodies - 1) // 2
         _require_samples(train, self.pairs)
-        held_out = WindowSampler(_cast(valid, dtype), steps, stride)
+        held_out = WindowSampler(_cast(as_noisy_as(train, valid), dtype), steps, stride)
         self.held_out = held_out.spread(self._at_most(_VALIDATION_WINDOWS))
         self.fabric = _fabric()
         self.model = untrained(train, config, structure, seed)

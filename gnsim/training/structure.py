@@ -65,12 +65,12 @@ def choose_structure(
     if terms:
         # what an unfinished network cannot do yet, a term may seem to: Newton's Sun, a trap
         longer = replace(config, steps=_LONGER * config.pilot_steps)
-        bare, full = (
-            _pilot(train, valid, longer, replace(structure, terms=some), seed, tell)
-            for some in ((), terms)
-        )
-        better = full.validate() < _PREFERRED * bare.validate()
-        terms = full.needed_terms() if better else ()
+        full = _pilot(train, valid, longer, replace(structure, terms=terms), seed, tell)
+        without = math.inf
+        with suppress(NonFiniteError):
+            bare = replace(structure, terms=())
+            without = _pilot(train, valid, longer, bare, seed, tell).validate()
+        terms = full.needed_terms() if full.validate() < _PREFERRED * without else ()
     return replace(structure, terms=terms), errors if len(errors) > 1 else {}
 
 

@@ -10,7 +10,7 @@ from gnsim.accelerations import noisy_weights
 from gnsim.datasets.systems import simulate
 from gnsim.dynamics import Dynamics
 from gnsim.integrators import RK4
-from gnsim.noise import noise, quiet_steps, window_noise
+from gnsim.noise import as_noisy_as, measured_noise, noise, quiet_steps, window_noise
 from gnsim.prediction import predict
 from gnsim.state import State, Trajectory
 from gnsim.windows import WindowSampler, mean_acceleration_error
@@ -113,3 +113,15 @@ def test_there_is_nothing_to_wait_for_in_pure_noise() -> None:
 
 def test_the_start_velocity_costs_a_step() -> None:
     assert quiet_steps(replace(path(), velocity_given=False)) == 2
+
+
+@pytest.mark.as_users_run_it
+def test_parts_have_the_noise_of_the_one_that_tells_it() -> None:
+    noisy, short = path(noise=0.03), path(noise=0.03).frames(slice(0, 6))
+    assert measured_noise(short) is None
+    told = measured_noise(as_noisy_as(noisy, short))
+    assert told is not None
+    torch.testing.assert_close(told, measured_noise(noisy))
+    # nor is a part noisy by itself where the whole is not
+    assert measured_noise(as_noisy_as(path(), noisy)) is None
+    assert float(window_noise(as_noisy_as(path(), noisy), 2).max()) == 0

@@ -46,9 +46,9 @@ def starts(softening: float = 0.2) -> Starts:
 def test_starts_are_nearer_to_the_truth_than_what_was_measured() -> None:
     measured = torch.stack([noisy().q[0], noisy().velocity[0]]) - clean()
     fitted = starts().phase - clean()
-    ratio = fitted.square().mean((1, 2)).sqrt() / measured.square().mean((1, 2)).sqrt()
-    # two numbers from 42 measurements of both kinds
-    assert float(ratio.max()) < 0.6
+    ratio = fitted.abs().flatten(1).median(1).values / measured.abs().flatten(1).median(1).values
+    # two numbers from 21 frames of both kinds: a line through one kind has 4 / 21 of its variance
+    assert float(ratio.max()) < (4 / 21) ** 0.5
 
 
 @pytest.mark.as_users_run_it
@@ -62,12 +62,23 @@ def test_what_the_true_law_leaves_is_noise_and_what_another_leaves_is_more() -> 
 
 
 @pytest.mark.as_users_run_it
-def test_a_better_start_goes_on_from_a_known_one() -> None:
+def test_a_start_that_is_known_nearly_is_found_in_a_step() -> None:
     known = starts()
+    beside = replace(known, phase=known.phase + 0.003)
     with torch.no_grad():
-        again = fitted_starts(law(), KahanLi6(), noisy(), 1, known)
-    # the noise is a hundredth
-    torch.testing.assert_close(again.phase, known.phase, rtol=0, atol=1e-4)
+        again = fitted_starts(law(), KahanLi6(), noisy(), 1, beside)
+    off = (again.phase - known.phase).abs().flatten(2).amax((0, 2))
+    assert float(off.median()) < 1e-4
+
+
+@pytest.mark.as_users_run_it
+def test_a_fit_depends_on_no_origin() -> None:
+    path, far = noisy(), 1e5
+    moved = replace(path, q=path.q + far)
+    with torch.no_grad():
+        found = fitted_starts(law(), KahanLi6(), moved, 1).phase
+    off = (found - starts().phase - torch.tensor([far, 0.0])[:, None, None]).abs()
+    assert float(off.flatten().median()) < 1e-6
 
 
 @pytest.mark.as_users_run_it
