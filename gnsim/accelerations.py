@@ -55,13 +55,18 @@ def noisy_motion(
 
     Noise is that of the bodies, the same in each system.
     """
-    if path.noise is None:
-        raise ValueError("path.noise: wanted the noise of each node, found None")
     bodies = path.num_nodes // path.num_systems
-    weights = noisy_weights(path.t - path.t[0], path.noise[:bodies], path.velocity_given)
+    weights = noisy_weights(path.t - path.t[0], known_noise(path)[:bodies], path.velocity_given)
     of_q, of_v = (w.repeat(1, 1, path.num_systems) for w in weights)
     found = torch.einsum("ksn,sn...->kn...", of_q, shift)
     return found + torch.einsum("ksn,sn...->kn...", of_v, gain)
+
+
+def known_noise(path: Trajectory) -> Float[Tensor, "nodes kinds"]:
+    """That of `path`. Raises ValueError where none is known of."""
+    if path.noise is None:
+        raise ValueError("path.noise: wanted the noise of each node, found None")
+    return path.noise
 
 
 def noisy_weights(

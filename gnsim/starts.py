@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gnsim.accelerations import deviations, noisy_motion
+from gnsim.accelerations import deviations, known_noise, noisy_motion, noisy_weights
 from gnsim.dynamics import Dynamics
 from gnsim.graph import nearest_image
 from gnsim.integrators.base import Integrator
@@ -30,21 +30,26 @@ _NUMBERS_AT_ONCE = 6_000_000
 class Starts:
     """Positions and velocities at the start of each window, fitted with some dynamics.
 
-    `inverse` makes changes of them out of differences over their noise, to first order.
+    `inverse` makes changes of them out of differences over their noise, to first order. `noise` is
+    what is left of it in each component of the mean acceleration (`unexplained`).
     """
 
     phase: Float[Tensor, "2 nodes dim"]
     inverse: Float[Tensor, "systems unknowns rows"]
+    noise: Float[Tensor, " nodes"]
 
     def part(self, first: int, last: int) -> "Starts":
         bodies = self.phase.shape[1] // len(self.inverse)
-        return Starts(self.phase[:, first * bodies : last * bodies], self.inverse[first:last])
+        nodes = slice(first * bodies, last * bodies)
+        return Starts(self.phase[:, nodes], self.inverse[first:last], self.noise[nodes])
 
 
 def joined(parts: list[Starts]) -> Starts:
     """Those of several batches of windows as of one."""
     return Starts(
-        torch.cat([part.phase for part in parts], 1), torch.cat([part.inverse for part in parts])
+        torch.cat([part.phase for part in parts], 1),
+        torch.cat([part.inverse for part in parts]),
+        torch.cat([part.noise for part in parts]),
     )
 
 
@@ -89,7 +94,7 @@ def _fitted(
     best, step = phase, torch.zeros_like(phase)
     least = torch.full((path.num_systems,), torch.inf, dtype=phase.dtype)
     share = torch.ones_like(least)
-    inverse = phase.new_zeros(path.num_systems, 0, 0)
+    inverse, noise = phase.new_zeros(path.num_systems, 0, 0), torch.zeros_like(phase[0, :, 0])
     for _ in range(rounds):
         rows = _over_noise(path, *_off(dynamics, integrator, path, substeps, phase))
         slopes = _slopes(dynamics, path, phase)
@@ -102,10 +107,11 @@ def _fitted(
         share = torch.where(better, 1.0, 0.5 * share)
         moved = better[path.batch][None, :, None]
         best = torch.where(moved, phase, best)
+        noise = torch.where(moved[0, :, 0], _noise_left(path, orthogonal), noise)
         step = torch.where(moved, _as_phase(found @ rows[..., None], path), 0.5 * step)
         phase = best + step
     # what was too long a step here is not to be taken in whole by those who go on from here
-    return Starts(best, share[:, None, None] * inverse)
+    return Starts(best, share[:, None, None] * inverse, noise)
 
 
 def unexplained(
@@ -140,6 +146,26 @@ def _slopes(
     rows = _over_noise(many, *_off(dynamics, Yoshida4(), many, 1, flat))
     rows = rows.view(unknowns + 1, path.num_systems, -1)
     return ((rows[0] - rows[1:]) / steps[:, None, None]).permute(1, 2, 0)
+
+
+def _noise_left(
+    path: Trajectory, orthogonal: Float[Tensor, "systems rows unknowns"]
+) -> Float[Tensor, " nodes"]:
+    """The deviation of a component of the mean acceleration, of what starts cannot take out.
+
+    `orthogonal` spans what starts can change. They take more than they would of free bodies, up to
+    most of it where a body goes round within a window.
+    """
+    bodies = path.num_nodes // path.num_systems
+    of_bodies, t = known_noise(path)[:bodies], path.t - path.t[0]
+    deviation = deviations(of_bodies, float(t[-1]))
+    weights = noisy_weights(t, of_bodies, path.velocity_given)
+    kinds = 2 if path.velocity_given else 1
+    each = torch.cat([w[2] * s for w, s in zip(weights[:kinds], deviation, strict=False)])
+    by_body = orthogonal.view(path.num_systems, bodies, len(each), path.dim, -1)
+    taken = torch.einsum("fb,sbfdu->sbdu", each, by_body).square().sum(-1).mean(-1)
+    left = each.square().sum(0) - taken
+    return left.clamp_min(0.0).sqrt().flatten()
 
 
 def _scales(path: Trajectory) -> Float[Tensor, " kinds"]:
@@ -189,9 +215,7 @@ def _over_noise(
     gain: Float[Tensor, "frames nodes dim"],
 ) -> Float[Tensor, "systems rows"]:
     """Differences of all that was measured in units of its noise, window by window."""
-    if path.noise is None:
-        raise ValueError("path.noise: wanted the noise of each node, found None")
-    of_q, of_v = deviations(path.noise, float(path.t[-1] - path.t[0]))
+    of_q, of_v = deviations(known_noise(path), float(path.t[-1] - path.t[0]))
     rows = shift / of_q[:, None]
     if path.velocity_given:
         rows = torch.cat([rows, gain / of_v[:, None]])

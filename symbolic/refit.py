@@ -81,8 +81,13 @@ class Problem:
         return replace(self, integrator=Leapfrog(), substeps=substeps, fine=True)
 
     def noise_share(self) -> Float[Tensor, "nodes kinds"]:
-        """What noise makes of each component of an error, relative as errors are."""
+        """What noise makes of each component of an error, relative as errors are.
+
+        As far as it is left by the starts of the windows, where these are settled.
+        """
         scale = acceleration_scale(self.windows)[-1]
+        if self.windows.starts is not None:
+            return self.windows.starts.noise[:, None] / scale
         return self.noise.repeat(len(self.windows.start), 1) / scale
 
     def noise_sizes(self) -> Float[Tensor, "nodes kinds"]:

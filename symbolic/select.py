@@ -102,10 +102,11 @@ def select(
         raise RefitError(failures[0] if failures else "no candidate equation to refit")
     scored.sort(key=lambda s: (s.complexity, s.error))
     best = min(scored, key=lambda s: s.error).fit
-    floor = step_error(best.dynamics(), best.suited(held_out).settled(best.dynamics()))
+    tested = best.suited(held_out).settled(best.dynamics())
+    floor = step_error(best.dynamics(), tested)
     chosen, reasons = scored[0], []
     for rival in scored[1:]:
-        if _surplus(chosen, rival, floor, held_out) > 0 and not vague(rival.fit):
+        if _surplus(chosen, rival, floor, tested) > 0 and not vague(rival.fit):
             reasons.append(
                 f"{_text(rival)} replaces {_text(chosen)}: held-out error "
                 f"{rival.error:.2g} instead of {chosen.error:.2g}"

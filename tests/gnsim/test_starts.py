@@ -9,6 +9,7 @@ import torch
 from gnsim.datasets.systems import dynamics, simulate
 from gnsim.dynamics import Dynamics, Split
 from gnsim.integrators import KahanLi6
+from gnsim.noise import window_noise
 from gnsim.starts import Starts, fitted_starts, joined, unexplained
 from gnsim.state import State, Trajectory
 from gnsim.windows import Windows, WindowSampler
@@ -55,10 +56,26 @@ def test_starts_are_nearer_to_the_truth_than_what_was_measured() -> None:
 def test_what_the_true_law_leaves_is_noise_and_what_another_leaves_is_more() -> None:
     left = []
     for softening in (0.2, 0.3):
+        found = starts(softening)
         with torch.no_grad():
-            missing = unexplained(law(softening), KahanLi6(), noisy(), 1, starts(softening))
-        left.append(float(missing.norm(dim=-1).median()))
+            missing = unexplained(law(softening), KahanLi6(), noisy(), 1, found)
+        # the median of a normal number's size is .674 deviations
+        left.append(float((missing / found.noise[:, None]).abs().median()) / 0.674)
+    assert left[0] == pytest.approx(1.0, rel=0.2)
     assert left[1] > 1.5 * left[0]
+
+
+@pytest.mark.as_users_run_it
+def test_starts_take_out_more_of_the_noise_of_bodies_that_go_round() -> None:
+    path = simulate("spring", bodies=3, dim=2, trajectories=20, frames=25, interval=0.1, noise=0.02)
+    windows = WindowSampler(path, 24).spread(20)
+    with torch.no_grad():
+        found = fitted_starts(dynamics("spring", bodies=3, dim=2), KahanLi6(), windows.path, 1)
+        left = unexplained(dynamics("spring", bodies=3, dim=2), KahanLi6(), windows.path, 1, found)
+    scatter = float((left / found.noise[:, None]).square().mean().sqrt())
+    assert scatter == pytest.approx(1.0, rel=0.25)
+    free = window_noise(path, 24)[:, 0].repeat(20)
+    assert float((found.noise / free).median()) < 0.9
 
 
 @pytest.mark.as_users_run_it
