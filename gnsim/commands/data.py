@@ -84,7 +84,7 @@ def make(
     As in: gnsim data make r2 dim=2 interval=0.02 noise=0.01 velocities=false --out r2.npz
     """
     chosen = _settings(name, settings or [])
-    _require_ending(out)
+    _require_free(out)
     for path in _write_file(name, chosen, out) if out.suffix else _write_folder(name, chosen, out):
         print(path)
 
@@ -98,7 +98,7 @@ def _settings(name: str, settings: list[str]) -> dict[str, Any]:
     return asdict(parse_settings(SOURCES[name].settings, settings))
 
 
-def _require_ending(out: Path) -> None:
+def _require_free(out: Path) -> None:
     from gnsim.datasets.formats import WRITERS
 
     if out.suffix and out.suffix.lower() not in WRITERS:
@@ -106,6 +106,8 @@ def _require_ending(out: Path) -> None:
         raise InputError(f"--out: wanted a folder or a file ending in {wanted}, found '{out}'")
     if out.suffix and not out.parent.is_dir():
         raise InputError(f"--out: there is no folder '{out.parent}'; make it first")
+    if out.suffix and out.exists():  # it may be somebody's measurement
+        raise InputError(f"--out: '{out}' exists; name another file, or remove this one first")
 
 
 def _write_file(name: str, settings: dict[str, Any], out: Path) -> Iterator[Path]:

@@ -41,3 +41,14 @@ def test_settings_as_they_are_listed_are_taken(tmp_path, capsys):
     assert run(command) == 0
     assert run(["data", "make", "--help"]) == 0
     assert "noise=0.01 velocities=false" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_file_that_exists_is_not_written_over(tmp_path, capsys):
+    mine = tmp_path / "mine.npz"
+    mine.write_bytes(b"measured for years")
+    command = ["data", "make", "spring", "trajectories=1", "frames=3", "--out", str(mine)]
+    assert run(command) == ExitCode.BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "mine.npz' exists; name another file" in said
+    assert mine.read_bytes() == b"measured for years"

@@ -114,6 +114,7 @@ def test_what_a_time_limit_cut_short_is_finished_for_the_same_limit_only(folder,
 
 def test_other_data_are_not_taken_for_a_finished_run(folder, search, capsys):
     other = ["data", "make", "spring", *SPRINGS, "seed=5", "--out", str(folder / "s.npz")]
+    (folder / "s.npz").unlink()
     assert run(other) == 0
     assert run(discover(folder)) == ExitCode.BAD_INPUT
     assert "made with another data" in capsys.readouterr().err
