@@ -14,7 +14,7 @@ from gnsim.datasets.coincidence import first_coincidence
 from gnsim.datasets.findings import CheckReport, DataError, Finding, error
 from gnsim.datasets.formats import read_raw
 from gnsim.datasets.raw import Raw
-from gnsim.datasets.suspicions import suspicions
+from gnsim.datasets.suspicions import seen_noise, suspicions
 
 
 def check(path: str | Path, window: int = 1) -> CheckReport:
@@ -27,7 +27,15 @@ def check(path: str | Path, window: int = 1) -> CheckReport:
         raw = read_raw(path)
     except DataError as fault:
         return CheckReport(path, (), fault.findings)
-    return CheckReport(path, tuple(contents(raw)), tuple(inspect(raw, window)))
+    findings = tuple(inspect(raw, window))
+    wrong = any(finding.severity == "error" for finding in findings)
+    return CheckReport(path, (*contents(raw), *([] if wrong else _noise(raw))), findings)
+
+
+def _noise(raw: Raw) -> Iterator[str]:
+    sizes = zip((raw.spelled("q"), raw.spelled("v")), seen_noise(raw), strict=True)
+    if seen := [f"about {size:.2g} in each component of {name}" for name, size in sizes if size]:
+        yield f"white noise: {', '.join(seen)}"
 
 
 def contents(raw: Raw) -> Iterator[str]:

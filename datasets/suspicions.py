@@ -8,11 +8,14 @@ import torch
 from gnsim.datasets.findings import Finding
 from gnsim.datasets.raw import Raw
 from gnsim.datasets.splits import LEAST_FRAMES, LEAST_SYSTEMS, cuts
-from gnsim.datasets.velocities import POINTS, estimate
+from gnsim.datasets.velocities import POINTS, estimate, stencils
+from gnsim.noise import noise
 from gnsim.windows import uneven_frame
 
 #: relative disagreement of given velocities with differences of positions that is worth a word
 DISAGREEMENT = 0.01
+#: and so many times what noise makes of their difference
+_NOISE_BOUND = 2.0
 #: numbers that the comparison of velocities looks at
 _SAMPLE = 2**20
 
@@ -20,6 +23,20 @@ _SAMPLE = 2**20
 def suspicions(raw: Raw) -> list[Finding]:
     """Warnings and notes on data that has no errors."""
     return [*_short(raw), *_uneven(raw), *_velocities(raw), *_units(raw)]
+
+
+def seen_noise(raw: Raw) -> tuple[float, float]:
+    """White noise of positions and of velocities, that of the median body; zero where none is seen.
+
+    In arrays without errors.
+    """
+    seen = (None if x is None else torch.from_numpy(x[_sample(raw)]) for x in (raw.q, raw.v))
+    of_q, of_v = (0.0 if x is None else float(noise(x, 1).median()) for x in seen)
+    return of_q, of_v
+
+
+def _sample(raw: Raw) -> slice:
+    return slice(0, max(9, _SAMPLE // raw.q[0].size))
 
 
 def _short(raw: Raw) -> Iterator[Finding]:
@@ -56,15 +73,20 @@ def _uneven(raw: Raw) -> Iterator[Finding]:
 
 
 def _velocities(raw: Raw) -> Iterator[Finding]:
-    """Compare with an estimate of eighth order, trusted as far as the sixth order agrees."""
+    """Compare with an estimate of eighth order, trusted as far as the sixth order agrees.
+
+    And as far as noise of positions and of velocities allows.
+    """
     if raw.v is None or len(raw.t) < 9:
         return
-    frames = slice(0, max(9, _SAMPLE // raw.q[0].size))
-    t, q, v = raw.t[frames], raw.q[frames], raw.v[frames]
+    t, q, v = (x[_sample(raw)] for x in (raw.t, raw.q, raw.v))
+    of_q, of_v = seen_noise(raw)
     best, rough = (estimate(t, q, raw.box, points)[4:-4] for points in (9, 7))
     speed = _median(best)
     apart = _median(v[4:-4] - best)
-    if apart > max(DISAGREEMENT * speed, 5 * _median(best - rough)):
+    of_estimate = of_q * _amplified(t)
+    by_noise = _NOISE_BOUND * (q.shape[-1] * (of_estimate**2 + of_v**2)) ** 0.5
+    if apart > max(DISAGREEMENT * speed, 5 * _median(best - rough), by_noise):
         share = apart / speed if speed else np.inf
         found = f"{share:.1%} of the speed away from the change of positions (median speed "
         found += f"{_median(v):.4g} against {speed:.4g})"
@@ -72,6 +94,14 @@ def _velocities(raw: Raw) -> Iterator[Finding]:
             f"check the units of {raw.spelled('v')} and {raw.spelled('t')}, or leave velocities out"
         )
         yield Finding("warning", raw.spelled("v"), found, f"within {DISAGREEMENT:.0%}", remedy)
+
+
+def _amplified(t: np.ndarray) -> float:
+    """Noise of an estimated velocity for a unit of noise in positions; usually."""
+    _, weights = stencils(t, np.arange(POINTS // 2, len(t) - POINTS // 2))
+    # the frame's own position is subtracted from all others
+    own = weights.sum(1, keepdims=True)
+    return float(np.median(np.linalg.norm(np.hstack([weights, own]), axis=1)))
 
 
 def _median(vectors: np.ndarray) -> float:

@@ -62,6 +62,16 @@ def noisy_motion(
     return found + torch.einsum("ksn,sn...->kn...", of_v, gain)
 
 
+def shared_noise(path: Trajectory) -> Float[Tensor, " bodies"]:
+    """Correlation of the mean accelerations of two windows that share the frame between them."""
+    bodies, t = path.num_nodes // path.num_systems, path.t - path.t[0]
+    noise = known_noise(path)[:bodies]
+    weights = noisy_weights(t, noise, path.velocity_given)
+    kinds = zip(weights, deviations(noise, float(t[-1])), strict=True)
+    made = torch.stack([w[2] * deviation for w, deviation in kinds])
+    return (made[:, 0] * made[:, -1]).sum(0) / made.square().sum((0, 1))
+
+
 def known_noise(path: Trajectory) -> Float[Tensor, "nodes kinds"]:
     """That of `path`. Raises ValueError where none is known of."""
     if path.noise is None:

@@ -31,17 +31,27 @@ class Starts:
     """Positions and velocities at the start of each window, fitted with some dynamics.
 
     `inverse` makes changes of them out of differences over their noise, to first order. `noise` is
-    what is left of it in each component of the mean acceleration (`unexplained`).
+    what is left of it in each component of the mean acceleration (`unexplained`). `misfit` is the
+    sum of squares of what the fit leaves of those differences, and `freedom` how many of them no
+    start takes out: of the true dynamics, they are the same in the mean.
     """
 
     phase: Float[Tensor, "2 nodes dim"]
     inverse: Float[Tensor, "systems unknowns rows"]
     noise: Float[Tensor, " nodes"]
+    misfit: Float[Tensor, " nodes"]
+    freedom: Float[Tensor, " nodes"]
 
     def part(self, first: int, last: int) -> "Starts":
         bodies = self.phase.shape[1] // len(self.inverse)
         nodes = slice(first * bodies, last * bodies)
-        return Starts(self.phase[:, nodes], self.inverse[first:last], self.noise[nodes])
+        return Starts(
+            self.phase[:, nodes],
+            self.inverse[first:last],
+            self.noise[nodes],
+            self.misfit[nodes],
+            self.freedom[nodes],
+        )
 
 
 def joined(parts: list[Starts]) -> Starts:
@@ -50,6 +60,8 @@ def joined(parts: list[Starts]) -> Starts:
         torch.cat([part.phase for part in parts], 1),
         torch.cat([part.inverse for part in parts]),
         torch.cat([part.noise for part in parts]),
+        torch.cat([part.misfit for part in parts]),
+        torch.cat([part.freedom for part in parts]),
     )
 
 
@@ -95,6 +107,7 @@ def _fitted(
     least = torch.full((path.num_systems,), torch.inf, dtype=phase.dtype)
     share = torch.ones_like(least)
     inverse, noise = phase.new_zeros(path.num_systems, 0, 0), torch.zeros_like(phase[0, :, 0])
+    misfit, freedom = torch.full_like(noise, torch.inf), noise
     for _ in range(rounds):
         rows = _over_noise(path, *_off(dynamics, integrator, path, substeps, phase))
         slopes = _slopes(dynamics, path, phase)
@@ -107,11 +120,15 @@ def _fitted(
         share = torch.where(better, 1.0, 0.5 * share)
         moved = better[path.batch][None, :, None]
         best = torch.where(moved, phase, best)
-        noise = torch.where(moved[0, :, 0], _noise_left(path, orthogonal), noise)
+        of_node = moved[0, :, 0]
+        noise = torch.where(of_node, _noise_left(path, orthogonal), noise)
+        misfit = torch.where(of_node, rows.square().view(path.num_nodes, -1).sum(1), misfit)
+        by_node = orthogonal.reshape(path.num_nodes, -1, orthogonal.shape[2])
+        freedom = torch.where(of_node, by_node.shape[1] - by_node.square().sum((1, 2)), freedom)
         step = torch.where(moved, _as_phase(found @ rows[..., None], path), 0.5 * step)
         phase = best + step
     # what was too long a step here is not to be taken in whole by those who go on from here
-    return Starts(best, share[:, None, None] * inverse, noise)
+    return Starts(best, share[:, None, None] * inverse, noise, misfit, freedom)
 
 
 def unexplained(

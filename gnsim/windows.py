@@ -175,7 +175,7 @@ def mean_acceleration_error(
 def acceleration_scale(windows: Windows) -> Float[Tensor, "rows nodes 1"]:
     """The size of the acceleration that a relative error is relative to, for each row of errors."""
     path = windows.path
-    if path.noise is not None:
+    if path.noise is not None and bool((path.noise > 0).any()):
         return windows.typical[None, :, None]
     elapsed = (path.t[1:] - path.t[0])[:, None, None]
     measured = ((path.velocity[1:] - path.velocity[0]) / elapsed).square().sum(-1, keepdim=True)

@@ -68,10 +68,24 @@ class Problem:
     def of(
         cls, trajectory: Trajectory, steps: int, count: int, integrator: Integrator, substeps: int
     ) -> "Problem":
-        """`count` windows of so many steps, spread over the trajectory."""
+        """`count` windows of so many steps, spread over the trajectory.
+
+        Where no velocities were measured, nobody knows how windows start: as in noisy ones, the
+        starts are fitted, to positions as good as exact.
+        """
         sampler = WindowSampler(trajectory.to(torch.float64), steps)
         made = window_noise(sampler.trajectory, steps)
-        return cls(sampler.spread(count), sampler.bodies, integrator, substeps, made)
+        windows = sampler.spread(count)
+        path = windows.path
+        if not path.velocity_given and path.noise is None:
+            exact = torch.zeros(path.num_nodes, 2, dtype=torch.float64)
+            windows = replace(windows, path=replace(path, noise=exact))
+        return cls(windows, sampler.bodies, integrator, substeps, made)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether noise rules what errors are."""
+        return bool((self.noise > 0).any())
 
     def for_breaks(self) -> "Problem":
         """With many small steps of low order: what a jump of the force asks for."""
@@ -80,13 +94,23 @@ class Problem:
         substeps = _BREAK_SUBSTEPS * self.substeps
         return replace(self, integrator=Leapfrog(), substeps=substeps, fine=True)
 
+    def misfit(self) -> Float[Tensor, " windows"] | None:
+        """Half the sum of squares of what settled starts leave, over the noise; None without any.
+
+        Of the true law, the negative logarithm of its likelihood. Infinite where motion is not
+        finite.
+        """
+        if not self.noisy or self.windows.starts is None:
+            return None
+        return 0.5 * self.windows.starts.misfit.view(-1, self.bodies).sum(1)
+
     def noise_share(self) -> Float[Tensor, "nodes kinds"]:
         """What noise makes of each component of an error, relative as errors are.
 
         As far as it is left by the starts of the windows, where these are settled.
         """
         scale = acceleration_scale(self.windows)[-1]
-        if self.windows.starts is not None:
+        if self.noisy and self.windows.starts is not None:
             return self.windows.starts.noise[:, None] / scale
         return self.noise.repeat(len(self.windows.start), 1) / scale
 
@@ -112,7 +136,7 @@ class Problem:
         return float((r[1] - r[0]).abs().median())
 
     def settled(self, model: Dynamics) -> "Problem":
-        """Where windows are noisy, with the starts that are likeliest for `model`."""
+        """With the starts that are likeliest for `model`, where measured ones will not do."""
         windows = self.windows
         if windows.path.noise is None:
             return self
@@ -266,7 +290,7 @@ def _minimised(
     here = _Normal(errors, _jacobian(model, theta, problem, errors), _directions(model, theta))
     if not bool(torch.isfinite(here.cost)):
         raise RefitError(f"{form.expression}: the motion it predicts is not finite on the data")
-    last = _LAST_IN_NOISE if bool((problem.noise > 0).any()) else _LAST_STEP
+    last = _LAST_IN_NOISE if problem.noisy else _LAST_STEP
     damping, fresh = 0.0, True
     for _ in range(rounds):
         trial = theta + here.step(damping)

@@ -25,10 +25,8 @@ from gnsim.symbolic.text import force_text
 NUMERICAL = 1e-6
 #: fall of the log error for each unit of size, and standard errors, that a larger form must show
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
-#: gain in log likelihood for each unit of size in noise, and of one window at most; where it bends
-_NATS, _OUTLIER = 5.0, 3.0
-#: least noise of a body, as a share of the largest
-_SILENT = 1e-3
+#: gain in log likelihood for each unit of size in noise, and of one window at most
+_NATS = 5.0
 #: differences below this many times what halving the time step changes are the integrator's
 _STEP_ERRORS = 3.0
 #: where the refit of a softening starts
@@ -41,7 +39,10 @@ _SMALL = 10
 
 @dataclass(frozen=True)
 class Scored:
-    """A candidate as refitted: its size, and its mean held-out error (geometric, relative)."""
+    """A candidate as refitted: its size, and its mean held-out error (geometric, relative).
+
+    `sizes` are those of the errors, [nodes, kinds], and `misfit` that of each window in noise.
+    """
 
     fit: Fit
     complexity: int
@@ -49,6 +50,7 @@ class Scored:
     loss: float
     engine: str
     sizes: Tensor
+    misfit: Tensor | None
 
     @property
     def force(self) -> sympy.Expr:
@@ -86,18 +88,29 @@ def select(
     Raises:
         RefitError: no candidate's motion is finite on the data.
     """
-    expressions, failures = _with_variants(candidates)
-    scored = []
-    for done, (expression, candidate) in enumerate(expressions):
+    offered = _Offered()
+    for candidate in candidates:
+        offered.add(candidate.equation, candidate)
+    scored: list[Scored] = []
+    failures: list[str] = []
+    done = 0
+    while offered.waiting:
         if done >= _LEAST_REFITTED and deadline is not None and time.monotonic() > deadline:
-            failures.append(f"{len(expressions) - done} forms, for which no time was left")
+            failures.append(f"{len(offered.waiting)} forms, for which no time was left")
             break
+        expression, candidate = offered.waiting.pop(0)
         try:
             scored.append(_score(expression, candidate, structure, train, held_out, start))
+            # an exponent that the engine got wrong may be near an integer now
+            rounded = rounded_exponents(scored[-1].fit.fitted_form.expression)
+            if rounded is not None:
+                offered.add(rounded, candidate)
         except RefitError as unfit:
             failures.append(str(unfit))
+        done += 1
         if progress:
-            progress(done + 1, len(expressions))
+            progress(done, done + len(offered.waiting))
+    failures = offered.left_out + failures
     if not scored:
         raise RefitError(failures[0] if failures else "no candidate equation to refit")
     scored.sort(key=lambda s: (s.complexity, s.error))
@@ -107,10 +120,7 @@ def select(
     chosen, reasons = scored[0], []
     for rival in scored[1:]:
         if _surplus(chosen, rival, floor, tested) > 0 and not vague(rival.fit):
-            reasons.append(
-                f"{_text(rival)} replaces {_text(chosen)}: held-out error "
-                f"{rival.error:.2g} instead of {chosen.error:.2g}"
-            )
+            reasons.append(f"{_text(rival)} replaces {_text(chosen)}: {_compared(chosen, rival)}")
             chosen = rival
     reasons += [_rejection(rival, chosen) for rival in scored if rival is not chosen]
     chosen, dropped = _needed_terms(chosen, train, held_out, floor)
@@ -164,9 +174,10 @@ def _score(
 
 def _scored(fit: Fit, loss: float, engine: str, held_out: Problem) -> Scored:
     model = fit.dynamics()
-    sizes = error_sizes(model, fit.suited(held_out).settled(model))
+    settled = fit.suited(held_out).settled(model)
+    sizes = error_sizes(model, settled)
     size = fit.form.complexity + sum(map(_size, fit.structure.terms))
-    return Scored(fit, size, mean_error(sizes), loss, engine, sizes)
+    return Scored(fit, size, mean_error(sizes), loss, engine, sizes, settled.misfit())
 
 
 def _size(term: Term) -> int:
@@ -192,8 +203,7 @@ def _needed_terms(
         chosen = smaller
         reasons.append(f"the term {least.name} was dropped: held-out windows do not miss it")
     reasons += [
-        f"the term {term.name} was kept: without it the held-out error is {trial.error:.2g} "
-        f"instead of {chosen.error:.2g}"
+        f"the term {term.name} was kept: {_compared(trial, chosen)}"
         for term in terms
         if (trial := trials[term]) is not None
     ]
@@ -213,19 +223,24 @@ def _without(term: Term, chosen: Scored, train: Problem, held_out: Problem) -> S
     return _scored(smaller, chosen.loss, chosen.engine, held_out)
 
 
-def _with_variants(
-    candidates: Sequence[Candidate],
-) -> tuple[list[tuple[sympy.Expr, Candidate]], list[str]]:
-    """The candidates and their variants, one of each shape, and why others are left out."""
-    unique: dict[sympy.Expr, tuple[sympy.Expr, Candidate]] = {}
-    left_out = []
-    for candidate in candidates:
-        for expression in _variants(candidate.equation):
+class _Offered:
+    """The forms to be refitted: those offered and their variants, one of each shape."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[sympy.Expr, Candidate]] = []
+        self.left_out: list[str] = []
+        self._seen: set[sympy.Expr] = set()
+
+    def add(self, equation: sympy.Expr, candidate: Candidate) -> None:
+        for expression in _variants(equation):
+            shape = form_of(expression).shape
+            if shape in self._seen:
+                continue
+            self._seen.add(shape)
             if is_symmetric(expression):
-                unique.setdefault(form_of(expression).shape, (expression, candidate))
+                self.waiting.append((expression, candidate))
             else:
-                left_out.append(f"{expression} changes when the two bodies are exchanged")
-    return list(unique.values()), left_out
+                self.left_out.append(f"{expression} changes when the two bodies are exchanged")
 
 
 def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:
@@ -266,31 +281,45 @@ def _surplus(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) 
     The mean fall of the log error; or where noise rules, of which no form leaves less, the gain in
     likelihood, to which no window adds much: after a close encounter it may be any number.
     """
+    added = max(1, larger.complexity - smaller.complexity)
+    if smaller.misfit is not None and larger.misfit is not None:
+        return _likelier(smaller.misfit, larger.misfit) - _NATS * added
     least = floor.clamp(NUMERICAL, 1e6)
     sizes = [torch.maximum(s.sizes, least).clamp_max(1e6) for s in (smaller, larger)]
-    added = max(1, larger.complexity - smaller.complexity)
     by_window = (-1, held_out.bodies * sizes[0].shape[1])
-    if bool((held_out.noise > 0).any()):
-        share = held_out.noise_share()
-        share = share.clamp_min(_SILENT * float(share.max()))
-        normal = [(size / share).square() for size in sizes]
-        unlikely = [_OUTLIER**2 / 2 * torch.log1p(x / _OUTLIER**2) for x in normal]
-        gain = (unlikely[0] - unlikely[1]).view(by_window).sum(1)
-        return float(gain.clamp(-_NATS, _NATS).sum()) - _NATS * added
     gain = (sizes[0].log() - sizes[1].log()).view(by_window).mean(1)
     error = float(gain.std()) / max(1, len(gain) - 1) ** 0.5
     return float(gain.mean()) - max(_MARGIN * added, _SIGNIFICANT * error)
 
 
+def _likelier(one: Tensor, other: Tensor) -> float:
+    """By how much the second of two misfits is likelier, no window adding more than `_NATS`."""
+    # where neither motion is finite, neither is likelier
+    return float((one - other).nan_to_num(nan=0.0).clamp(-_NATS, _NATS).sum())
+
+
+def _compared(smaller: Scored, larger: Scored) -> str:
+    """What spoke for the larger of two forms."""
+    if smaller.misfit is not None and larger.misfit is not None:
+        gain = _likelier(smaller.misfit, larger.misfit)
+        return f"it makes the held-out windows likelier by a factor of exp({gain:.3g})"
+    return f"held-out error {larger.error:.2g} instead of {smaller.error:.2g}"
+
+
 def _rejection(rival: Scored, chosen: Scored) -> str:
-    error, best = f"{rival.error:.2g}", f"the {chosen.error:.2g} of {_text(chosen)}"
     if unknown := vague(rival.fit):
-        why = f"the data do not determine its {', '.join(unknown)} (held-out error {error})"
+        why = f"the data do not determine its {', '.join(unknown)}"
+    elif rival.misfit is not None and chosen.misfit is not None:
+        gain = _likelier(chosen.misfit, rival.misfit)
+        why = f"its held-out windows are less likely than those of {_text(chosen)}"
+        if gain > 0:
+            why = f"it makes held-out windows likelier by exp({gain:.3g}), too little for its size"
     elif rival.error < chosen.error and rival.complexity > chosen.complexity:
-        why = f"its held-out error {error} is not below {best} by enough for its size"
+        best = f"the {chosen.error:.2g} of {_text(chosen)}"
+        why = f"its held-out error {rival.error:.2g} is not below {best} by enough for its size"
     else:
-        why = f"its held-out error {error} is above {best}"
-    return f"{_text(rival)} was rejected: {why}"
+        why = f"its held-out error is above the {chosen.error:.2g} of {_text(chosen)}"
+    return f"{_text(rival)} was rejected: {why} (held-out error {rival.error:.2g})"
 
 
 def _text(scored: Scored) -> str:

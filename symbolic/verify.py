@@ -7,6 +7,7 @@ from dataclasses import replace
 import sympy
 import torch
 
+from gnsim.accelerations import shared_noise
 from gnsim.dynamics import Dynamics, Split
 from gnsim.graph import displacement, distance
 from gnsim.models.terms import Term
@@ -22,8 +23,9 @@ _UNEXPLAINED, _NOTHING = 0.02, 0.5
 #: how much worse than on the training data, and than the network, a law may be
 _GENERALISES, _AS_NETWORK = 2.0, 1.5
 _DETERMINED = 5.0
-#: how much more than what noise makes a law may leave, beside so many standard errors of chance
-_AS_NOISE, _BY_LUCK = 1.1, 3.0
+#: how much more than what noise makes a law may leave, beside so many standard errors of chance,
+#: and how much more of its variance
+_AS_NOISE, _BY_LUCK, _MISFIT = 1.1, 3.0, 1.2
 #: how much a free correction may still gain, how correlated the rest may be, what makes it a rest
 _CORRECTION, _CORRELATION, _FEW = 0.1, 0.2, 0.2
 _RADIAL_TERMS = 6
@@ -78,7 +80,7 @@ def verify(
     errors |= leftover(fit, train, test, floor)
     noise = test.noise_sizes()
     excused = noise
-    if bool((noise > 0).any()):
+    if test.noisy:
         # after an encounter the time step is to blame; for a motion that blows up, the law is
         stepped = step_error(law, test)
         stepped = torch.where(stepped.isfinite(), stepped, 0.0)
@@ -87,7 +89,9 @@ def verify(
     shares, of_noise = (_by_body(s, test) / all_of_it for s in (sizes["law"][0], excused))
     of_noise = _AS_NOISE * math.exp(_BY_LUCK * test.chance()) * of_noise
     unexplained = float(shares.max())
+    misfit, most = _misfit(test)
     errors |= {"unexplained_of_worst_body": unexplained, "noise": mean_error(noise)}
+    errors |= {"misfit_of_worst_body": misfit}
     vague = _vague(constants, fit.structure.terms)
     checks = {
         f"it leaves {unexplained:.2g} of the held-out acceleration unexplained, for the body for "
@@ -108,6 +112,12 @@ def verify(
         <= _CORRECTION,
         _rest(errors): errors["correlation_of_rest"] <= errors["correlation_by_chance"],
     }
+    if test.noisy:
+        of_frames = (
+            f"what it leaves at single frames has {misfit:.2g} times the variance of the noise "
+            f"(at most {most:.2g} wanted)"
+        )
+        checks[of_frames] = misfit <= most
     reasons = tuple(
         f"{'passed' if passed else 'failed'}: {what}" for what, passed in checks.items()
     )
@@ -116,6 +126,22 @@ def verify(
     if all(checks.values()):
         return Verdict(True, "verified", reasons), errors
     return Verdict(False, "candidate", reasons), errors
+
+
+def _misfit(test: Problem) -> tuple[float, float]:
+    """The variance that is left at single frames over that of the noise, and the most by chance.
+
+    Of the body for which it is most, in its median window: reduced chi-squares, of which close
+    encounters do not count. A force that swings within a window leaves no mean acceleration, but it
+    does leave this. One where there is no noise.
+    """
+    starts = test.windows.starts
+    if not test.noisy or starts is None:
+        return 1.0, 1.0
+    by_body = (starts.misfit / starts.freedom).view(-1, test.bodies).nan_to_num(nan=math.inf)
+    # of a chi-square of many degrees; the median of windows scatters by a quarter more than a mean
+    chance = 1.25 * (2 / float(starts.freedom.mean()) / len(by_body)) ** 0.5
+    return float(by_body.median(0).values.max()), _MISFIT + _BY_LUCK * chance
 
 
 def _or_noise(shares: torch.Tensor) -> str:
@@ -148,8 +174,8 @@ def leftover(fit: Fit, train: Problem, test: Problem, floor: torch.Tensor) -> di
     ``gain_by_correction``: by how much of itself the held-out error falls when the force may be
     multiplied by a free smooth function of r and of the attributes, fitted on `train`: a form that
     only imitates the true one loses here. ``correlation_of_rest``: of the errors of successive
-    windows of a body: noise is new in each but for the frame they may share, a force that is
-    missing acts on. Both count errors only beyond `floor`, [nodes, kinds], and the second only
+    windows of a body, beyond what the frame between them makes: noise is new in each, a force that
+    is missing acts on. Both count errors only beyond `floor`, [nodes, kinds], and the second only
     beyond the share of the acceleration that a verified law speaks of.
     """
     own = torch.maximum(error_sizes(fit.dynamics(), test), floor)
@@ -171,11 +197,11 @@ def leftover(fit: Fit, train: Problem, test: Problem, floor: torch.Tensor) -> di
 def _floor(fit: Fit, problem: Problem) -> torch.Tensor:
     """What an error must exceed to mean something, [nodes, kinds].
 
-    Three times what halving the time step changes, or what the constants' errors allow, or
-    `NUMERICAL`.
+    Three times what halving the time step changes, or what the constants' errors allow, up to what
+    a law may leave, or `NUMERICAL`.
     """
-    known = torch.maximum(step_error(fit.dynamics(), problem), _constants_error(fit, problem))
-    return known.clamp_min(NUMERICAL)
+    vague = _constants_error(fit, problem).clamp_max(_UNEXPLAINED)
+    return torch.maximum(step_error(fit.dynamics(), problem), vague).clamp_min(NUMERICAL)
 
 
 def _constants_error(fit: Fit, test: Problem) -> torch.Tensor:
@@ -210,7 +236,8 @@ def _correlation(fit: Fit, test: Problem, floor: torch.Tensor) -> tuple[float, f
     order = torch.argsort(windows.system * (windows.start.max() + 1) + windows.start, stable=True)
     above, direction = (x.view(-1, test.bodies, *x.shape[1:])[order] for x in (above, direction))
     system = windows.system[order]
-    shared = bool((test.noise > 0).any())
+
+    by_chance = shared_noise(windows.path) if test.noisy else torch.zeros(test.bodies)
 
     def of(bodies: slice) -> tuple[float, float] | None:
         """None where hardly any error is above the floor."""
@@ -228,9 +255,10 @@ def _correlation(fit: Fit, test: Problem, floor: torch.Tensor) -> tuple[float, f
         if bound > _TELLING:
             return 0.0, _BLIND
         found = float((direction[lag:] * direction[:-lag]).sum(-1)[:, bodies][both].mean())
-        # the noise of the frame that two windows share pulls them apart by up to a half
-        below = -found - 0.5 if shared and lag == 1 else -found
-        return max(found, below), max(_CORRELATION, bound)
+        # the noise of the frame between two windows is in both
+        shared = float(by_chance[bodies].mean()) if lag == 1 else 0.0
+        excess = max(found - max(shared, 0.0), min(shared, 0.0) - found)
+        return excess, max(_CORRELATION, bound)
 
     together = of(slice(None))
     each = [found for k in range(test.bodies) if (found := of(slice(k, k + 1)))]

@@ -39,7 +39,9 @@ _GRADIENT_NORM = 1.0
 _LINE_SPEED = 2.0
 _START_WINDOWS = 64
 _START_SLOPES = (-6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-_START_OFFSETS = (-1.0, 0.0, 1.0)
+_START_OFFSETS = (0.0, -1.0, 1.0)
+#: by so much less must the logarithm of its loss be for a line that is further from zero
+_START_GAIN = 0.03
 
 
 class Training:
@@ -198,7 +200,9 @@ class Training:
     def _start_line(self) -> None:
         """Starts from the straight line through log r that explains most.
 
-        The loss is flat in the slope until it is nearly right, so a descent alone needs luck.
+        The loss is flat in the slope until it is nearly right, so a descent alone needs luck. Of
+        lines about as good, the one nearest to zero: from far up the hyperbolic sine, a force that
+        changes its sign may never be found.
         """
         windows = self.sampler.spread(self._at_most(_START_WINDOWS))
         line = self.network.linear
@@ -212,7 +216,10 @@ class Training:
                     self.loss.accept_correction()
             return value if np.isfinite(value) else float("inf")
 
-        loss(min(itertools.product(_START_SLOPES, _START_OFFSETS), key=loss))
+        losses = {start: loss(start) for start in itertools.product(_START_SLOPES, _START_OFFSETS)}
+        bound = min(losses.values()) + _START_GAIN
+        good = [start for start, value in losses.items() if value <= bound]
+        loss(min(good, key=lambda start: (abs(start[1]), losses[start])))
 
     def _start_numbers(self, windows: Windows) -> None:
         self.model.x.zero_()

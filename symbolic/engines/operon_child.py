@@ -15,6 +15,7 @@ import numpy as np
 from pyoperon.sklearn import SymbolicRegressor
 
 from gnsim.symbolic.engines.base import FRONT, SAMPLES, SETTINGS
+from gnsim.symbolic.expressions import text_of
 from gnsim.symbolic.front import Candidate, gathered, merged, pareto_front, write_front
 from gnsim.symbolic.parser import ParseError, parse
 
@@ -85,7 +86,17 @@ def _restart(
     texts = [
         regressor.get_model_string(entry["tree"], 40, names) for entry in regressor.pareto_front_
     ]
-    return gathered([c for t in texts for c in _candidates(t, names, scale)], names, X, y)
+    found = gathered([c for t in texts for c in _candidates(t, names, scale)], names, X, y)
+    return [c for c in found if _readable(c, names)]
+
+
+def _readable(candidate: Candidate, names: list[str]) -> bool:
+    """Whether the parser takes it: its constants, fitted again, may be beyond all bounds."""
+    try:
+        parse(text_of(candidate.equation), names)
+    except ParseError:
+        return False
+    return True
 
 
 def _candidates(text: str, names: list[str], scale: float) -> list[Candidate]:
