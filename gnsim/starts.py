@@ -23,6 +23,8 @@ from gnsim.state import Trajectory
 #: them brings slopes alone
 _FIRST_FRAMES, _ROUNDS, _LAST_ROUNDS, _AGAIN = 5, 3, 4, 2
 _QUOTIENT_STEP = 1e-6
+#: steps of a prediction for one of fourth order in its slopes, where there are many
+_COARSER = 4
 _NUMBERS_AT_ONCE = 6_000_000
 
 
@@ -110,7 +112,7 @@ def _fitted(
     misfit, freedom = torch.full_like(noise, torch.inf), noise
     for _ in range(rounds):
         rows = _over_noise(path, *_off(dynamics, integrator, path, substeps, phase))
-        slopes = _slopes(dynamics, path, phase)
+        slopes = _slopes(dynamics, path, max(1, substeps // _COARSER), phase)
         cost = rows.square().sum(1)
         better = cost < least
         least = torch.where(better, cost, least)
@@ -145,12 +147,11 @@ def unexplained(
 
 
 def _slopes(
-    dynamics: Dynamics, path: Trajectory, phase: Float[Tensor, "2 nodes dim"]
+    dynamics: Dynamics, path: Trajectory, substeps: int, phase: Float[Tensor, "2 nodes dim"]
 ) -> Float[Tensor, "systems rows unknowns"]:
     """What differences over their noise fall by per unit of each number of the start.
 
-    In one step of fourth order a frame, whatever predictions are made with: directions need not
-    be exact.
+    In steps of fourth order, whatever predictions are made with: directions need not be exact.
     """
     bodies, dim = path.num_nodes // path.num_systems, path.dim
     unknowns = 2 * bodies * dim
@@ -160,7 +161,7 @@ def _slopes(
     copies = phase.view(1, 2, -1, bodies, dim) + moves
     flat = copies.transpose(0, 1).reshape(2, -1, dim)
     many = _repeated(path, unknowns + 1)
-    rows = _over_noise(many, *_off(dynamics, Yoshida4(), many, 1, flat))
+    rows = _over_noise(many, *_off(dynamics, Yoshida4(), many, substeps, flat))
     rows = rows.view(unknowns + 1, path.num_systems, -1)
     return ((rows[0] - rows[1:]) / steps[:, None, None]).permute(1, 2, 0)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import sympy
 from numpy.polynomial import chebyshev
+from scipy.special import expit
 
 from gnsim.symbolic.expressions import as_columns, complexity
 from gnsim.symbolic.front import Candidate
@@ -27,7 +28,10 @@ _STRONG = 0.9
 #: half the width in log r of what a network blurs
 _BLUR = 0.1
 #: how many times larger the squared misfit of one curve is than that of two where there is a break
-_BREAK = 30.0
+_BREAK = 8.0
+#: degree of the two curves that are blended at a break, and widths of the blend in log r
+_BLENDED, _WIDTHS = 2, (0.005, 0.02, 0.05, 0.1, 0.15)
+_FINER = 11
 _LEAST_SAMPLES, _LEAST_TABLE = 30, 100
 #: a side whose force is below this share of the other's is a network's idea of none
 _NOTHING = 0.05
@@ -58,7 +62,7 @@ def find_break(table: MessageTable) -> Break | None:
     best = int(np.argmax(gains))
     if gains[best] < _BREAK:
         return None
-    place = _sharpened(u, z, places[best])
+    place = _blended(u, z, places)
     return Break(*np.exp([place, place - _BLUR, place + _BLUR]).tolist())
 
 
@@ -126,18 +130,23 @@ def _gain(u: np.ndarray, z: np.ndarray, place: float) -> float:
     return float(one / max(two, 1e-12 * len(z)))
 
 
-def _sharpened(u: np.ndarray, z: np.ndarray, place: float) -> float:
-    """Where in the band messages change from one curve to the other."""
-    near = np.abs(u - place) <= _BLUR
-    if near.sum() < 3:
-        return float(place)
-    curves = []
-    for side in (u < place - _BLUR, u > place + _BLUR):
-        low, high = u[side][0], u[side][-1]
-        x = (2 * u - low - high) / (high - low)
-        curves.append(chebyshev.chebval(x[near], chebyshev.chebfit(x[side], z[side], _SIDE)))
-    off_before, off_after = (np.abs(z[near] - curve) for curve in curves)
-    wrong = np.concatenate([[0], np.cumsum(off_before)])
-    wrong = wrong + np.concatenate([np.cumsum(off_after[::-1])[::-1], [0]])
-    edges = np.concatenate([u[near], [place + _BLUR]])
-    return float(edges[int(np.argmin(wrong))])
+def _blended(u: np.ndarray, z: np.ndarray, places: np.ndarray) -> float:
+    """Where one curve turns into another, as a network makes a jump: over some width.
+
+    Curves of low degree, lest they take the ripples that it leaves on both sides for their own.
+    """
+    x = (2 * u - u[0] - u[-1]) / (u[-1] - u[0])
+    powers = chebyshev.chebvander(x, _BLENDED)
+
+    def misfit(place: float) -> float:
+        least = np.inf
+        for width in _WIDTHS:
+            after = expit((u - place) / width)[:, None]
+            columns = np.hstack([powers * (1 - after), powers * after])
+            found = np.linalg.lstsq(columns, z, rcond=1e-8)[0]
+            least = min(least, float(np.mean((z - columns @ found) ** 2)))
+        return least
+
+    best = int(np.argmin([misfit(place) for place in places]))
+    around = places[max(0, best - 1)], places[min(len(places) - 1, best + 1)]
+    return float(min(np.linspace(*around, _FINER), key=misfit))

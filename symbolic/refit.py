@@ -44,7 +44,8 @@ _TIME_BLOCKS = 25
 #: times that the step is halved at most, and share of its error by which a parameter may move then
 _HALVINGS, _WITHIN = 2, 0.5
 #: steps of a leapfrog for one of a smooth force; widths of a break by what a pair travels a frame
-_BREAK_SUBSTEPS, _BLURS = 16, (0.5, 0.1, 0.02)
+#: in noise, starts need slopes, and these the last of them no sharper than the steps
+_BREAK_SUBSTEPS, _BLURS, _BLURS_IN_NOISE = 16, (0.5, 0.1, 0.02), (0.5, 0.1)
 #: fewer independent systems than this say too little about their scatter
 _ENOUGH_SYSTEMS = 8
 
@@ -162,6 +163,7 @@ class Problem:
 class Fit:
     """A fitted form. `parameters` holds its constants, then the numbers x of `CoupledPairs`.
 
+    Breaks are spread over the length `blur`, as they were fitted.
     `replicates` are the parameters with one group of the data left out at a time, one tensor
     [groups, parameters] for each way to group them (by system; or by time and by body).
     """
@@ -171,6 +173,7 @@ class Fit:
     bodies: int
     parameters: Float[Tensor, " parameters"]
     replicates: tuple[Float[Tensor, "_ parameters"], ...]
+    blur: float = 0.0
 
     @property
     def coupling(self) -> str:
@@ -197,7 +200,7 @@ class Fit:
 
     def dynamics(self) -> CoupledPairs:
         """The fitted form as a dynamics in positions and velocities."""
-        model = _model(self.form, self.structure, self.bodies)
+        model = _model(self.form, self.structure, self.bodies, self.blur)
         _assign(model, self.parameters)
         return model
 
@@ -233,8 +236,7 @@ def refit(form: Form, structure: Structure, problem: Problem, start: Tensor | No
     Raises:
         RefitError: the errors are not finite at the start.
     """
-    blurs = _BLURS if form.breaks else (0.0,)
-    for blur in blurs:
+    for blur in _blurs(form, problem):
         fit = _minimised(form, structure, problem, start, blur, _ROUNDS)
         form, start = fit.fitted_form, fit.x
     return fit
@@ -248,7 +250,14 @@ def adjust(
     Raises:
         RefitError: the errors are not finite at the start.
     """
-    return _minimised(form, structure, problem, start, _BLURS[-1] if form.breaks else 0.0, rounds)
+    return _minimised(form, structure, problem, start, _blurs(form, problem)[-1], rounds)
+
+
+def _blurs(form: Form, problem: Problem) -> tuple[float, ...]:
+    """How far a break is spread in one fit after the other, by what a pair travels in a frame."""
+    if not form.breaks:
+        return (0.0,)
+    return _BLURS_IN_NOISE if problem.noisy else _BLURS
 
 
 def adjust_to_the_step(form: Form, structure: Structure, problem: Problem, start: Tensor) -> Fit:
@@ -260,12 +269,13 @@ def adjust_to_the_step(form: Form, structure: Structure, problem: Problem, start
     fit = adjust(form, structure, problem, start)
     for _ in range(0 if form.breaks else _HALVINGS):
         problem = replace(problem, substeps=2 * problem.substeps)
-        finer = adjust(fit.fitted_form, structure, problem, fit.x)
+        # one step tells how far it is
+        finer = adjust(fit.fitted_form, structure, problem, fit.x, rounds=1)
         _, errors = fit.estimate(lambda p: p)
         moved = (finer.parameters - fit.parameters).abs()
-        fit = finer
         if bool((moved <= _WITHIN * errors).all()):
-            break
+            return finer
+        fit = adjust(finer.fitted_form, structure, problem, finer.x)
     return fit
 
 
@@ -315,7 +325,8 @@ def _minimised(
         problem, fresh = settled, True
         here = _Normal(errors, _jacobian(model, theta, problem, errors), here.directions)
     groupings = _groupings(problem)
-    return Fit(form, model.structure, problem.bodies, theta, here.left_out(theta, groupings))
+    replicates = here.left_out(theta, groupings)
+    return Fit(form, model.structure, problem.bodies, theta, replicates, blur)
 
 
 def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:

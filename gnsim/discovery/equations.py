@@ -16,6 +16,7 @@ from gnsim.symbolic.breaks import Break, find_break, joined, sides
 from gnsim.symbolic.engines import EngineError, engine
 from gnsim.symbolic.front import Candidate, gathered, pareto_front, steepest, write_front
 from gnsim.symbolic.messages import MessageTable, sample_messages
+from gnsim.symbolic.powers import powers
 from gnsim.windows import WindowSampler
 
 #: forms of each side of a break that are joined with each of the other
@@ -128,13 +129,14 @@ def _front(
     jobs: Sequence[_Job],
     found: Sequence[Sequence[Candidate]],
 ) -> tuple[Candidate, ...]:
-    """The front of what was found in all messages, and the laws joined from the two sides."""
+    """The front of what was found in all messages, power laws, and laws joined from two sides."""
 
     def of(side: int | None, part: MessageTable) -> list[Candidate]:
         offered = [c for job, cs in zip(jobs, found, strict=True) if job.side == side for c in cs]
         return gathered(offered, part.names, part.X, part.y)
 
     front = of(None, table)
+    front += powers(front, table)
     if broken is not None:
         before, after = (
             steepest(of(k, part), _OF_A_SIDE) for k, part in enumerate(sides(table, broken))

@@ -16,6 +16,7 @@ from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.breaks import JOINED
 from gnsim.symbolic.front import Candidate, pareto_front, steepest
 from gnsim.symbolic.law import Constant, Law
+from gnsim.symbolic.powers import POWER
 from gnsim.symbolic.refit import Problem, adjust_to_the_step
 from gnsim.symbolic.select import Selection, select
 from gnsim.symbolic.verify import verify
@@ -45,10 +46,10 @@ def choose(
 
 
 def _tried(front: Sequence[Candidate], count: int) -> list[Candidate]:
-    """The steepest of the front, and all laws with a break: they were looked for on purpose."""
-    broken = [c for c in front if c.engine == JOINED]
-    smooth = pareto_front(c for c in front if c.engine != JOINED)
-    return [*steepest(smooth, count), *broken]
+    """The steepest of the front, and what was looked for on purpose: power laws, and breaks."""
+    on_purpose = [c for c in front if c.engine in (JOINED, POWER)]
+    others = pareto_front(c for c in front if c.engine not in (JOINED, POWER))
+    return [*steepest(others, count), *on_purpose]
 
 
 def settle(

@@ -13,11 +13,13 @@ _LARGEST = 60.0
 
 
 class RadialNetwork(PairPotential):
-    """``dV/dr = sinh(f(u, a_i, a_j) + f(u, a_j, a_i))`` with ``u = log(r / r_0) / s``.
+    """``dV/dr = sinh(f(u, a_i + a_j, a_i a_j))`` with ``u = log(r / r_0) / s``.
 
     The hyperbolic sine lets one smooth network span the decades of a power law and still change
-    its sign, as a spring does; the sum makes the force symmetric in the two bodies. It is a
-    gradient by construction: V is its integral over r.
+    its sign, as a spring does. Sums and products (of two attributes, ``a_i b_j + b_i a_j``) make
+    the force symmetric in the two bodies, and every symmetric function is one of them; a force
+    that goes with the product of charges need not be learned from scratch. It is a gradient by
+    construction: V is its integral over r.
 
     `attributes` names what the file gives for each body; masses enter by their logarithm, others
     as they are, and all are scaled by their own spread. `fit_scales` sets the scales from training
@@ -33,7 +35,7 @@ class RadialNetwork(PairPotential):
         super().__init__()
         self.attributes = attributes
         self.hidden = hidden
-        width = 1 + 2 * len(attributes)
+        width = 1 + len(attributes) * (len(attributes) + 3) // 2
         self.linear = nn.Linear(width, 1)
         self.body = nn.Sequential(
             nn.Linear(width, hidden),
@@ -74,17 +76,19 @@ class RadialNetwork(PairPotential):
         self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes
     ) -> Float[Tensor, " pairs"]:
         u = ((torch.log(r) - self.shift_log_r) / self.scale_log_r)[:, None]
-        if not self.attributes:
-            return _bent(self._arm(u))
-        s, t = self._features(source), self._features(target)
-        # both orders of the bodies as one batch
-        arms = self._arm(torch.cat([torch.cat([u, s, t], 1), torch.cat([u, t, s], 1)]))
-        return _bent(arms[: len(r)] + arms[len(r) :])
+        columns = [u, *self._symmetric(source, target)] if self.attributes else [u]
+        x = torch.cat(columns, 1).to(self.linear.weight)
+        return _bent((self.linear(x) + self.body(x)).squeeze(1).to(r))
 
-    def _arm(self, x: Float[Tensor, "pairs features"]) -> Float[Tensor, " pairs"]:
-        """In the precision of the layers, which may be lower than that of `x`."""
-        inside = x.to(self.linear.weight)
-        return (self.linear(inside) + self.body(inside)).squeeze(1).to(x)
+    def _symmetric(self, source: Attributes, target: Attributes) -> tuple[Tensor, Tensor]:
+        """Sums and products of the attributes of both bodies, [pairs, sums] and [pairs, products].
+
+        Polarised power sums, which generate all polynomials that are symmetric in two points.
+        """
+        s, t = self._features(source), self._features(target)
+        first, second = torch.triu_indices(len(self.attributes), len(self.attributes))
+        products = s[:, first] * t[:, second] + s[:, second] * t[:, first]
+        return (s + t) / 2**0.5, products / 2
 
     def _features(self, values: Attributes) -> Float[Tensor, "pairs features"]:
         columns = [

@@ -26,13 +26,12 @@ def values(seed: int) -> dict[str, torch.Tensor]:
     return {"mass": mass, "charge": charge}
 
 
-class OneArm(RadialNetwork):
+class OneSided(RadialNetwork):
     """Broken on purpose: the two bodies are not treated alike."""
 
-    def force(self, r: torch.Tensor, source: dict, target: dict) -> torch.Tensor:
-        u = ((torch.log(r) - self.shift_log_r) / self.scale_log_r)[:, None]
-        s, t = self._features(source), self._features(target)
-        return torch.sinh(self._arm(torch.cat([u, s, t], 1)))
+    def _symmetric(self, source: dict, target: dict) -> tuple[torch.Tensor, torch.Tensor]:
+        sums, products = super()._symmetric(source, target)
+        return sums - self._features(target), products
 
 
 def asymmetry(pair: RadialNetwork) -> float:
@@ -45,9 +44,19 @@ def test_symmetric_in_the_two_bodies() -> None:
     assert asymmetry(network("charge", "mass")) == 0
 
 
-def test_one_arm_alone_is_seen_to_be_asymmetric() -> None:
-    broken = OneArm(("charge", "mass"), 16, torch.Generator().manual_seed(0)).double()
+def test_one_body_that_counts_less_is_seen_to_be_asymmetric() -> None:
+    broken = OneSided(("charge", "mass"), 16, torch.Generator().manual_seed(0)).double()
     assert asymmetry(broken) > 1e-3
+
+
+def test_a_product_of_charges_is_one_of_the_inputs() -> None:
+    """And so is a product of two attributes, both ways round."""
+    pair, one, other = network("charge", "mass"), values(1), values(2)
+    _, products = pair._symmetric(one, other)
+    c_i, c_j = (pair._features(v)[:, 0] for v in (one, other))
+    m_i, m_j = (pair._features(v)[:, 1] for v in (one, other))
+    wanted = torch.stack([c_i * c_j, (c_i * m_j + m_i * c_j) / 2, m_i * m_j], 1)
+    assert torch.allclose(products, wanted, atol=1e-12)
 
 
 def test_an_attribute_named_like_a_scale_of_the_network_does_not_touch_it() -> None:
