@@ -36,8 +36,8 @@ _ROUNDS = 40
 _GOOD_STEP, _LAST_STEP, _NO_STEP, _LITTLE, _LAST_IN_NOISE = 0.5, 0.05, 0.002, 0.1, 1e-4
 _LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e6
 _QUOTIENT_STEP = 1e-6
-#: slopes so many times the median halve the trust in an error
-_STEEP = 10.0
+#: slopes so many times the median halve the trust in an error; less trust than this is none
+_STEEP, _NO_TRUST = 10.0, 1e-20
 #: errors above this many times the median, and above this share of the acceleration, are outliers
 _OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
 _TIME_BLOCKS = 25
@@ -360,6 +360,8 @@ class _Normal:
         self.width = (_OUTLIER**2 * size.median()).clamp_min(_LEAST_OUTLIER**2)
         self.errors, self.jacobian, self.directions = errors, jacobian, directions
         self.trust = self._trust()
+        # slopes too steep for any trust may be beyond all numbers
+        self.jacobian = torch.where(self.trust[..., None, None] > _NO_TRUST, jacobian, 0.0)
         self.weight = self.trust / (1 + size / self.width)
         self.cost = self.cost_of(errors)
 
@@ -370,8 +372,9 @@ class _Normal:
         random, and would steer the fit by their slopes whatever Cauchy's weight makes of them.
         """
         slopes = (self.jacobian @ self.directions).norm(dim=2)
-        usual = slopes.flatten(0, 1).median(0).values.clamp_min(torch.finfo(slopes.dtype).tiny)
-        return 1 / (1 + (slopes / usual / _STEEP).square().sum(-1))
+        usual = slopes.flatten(0, 1).nanmedian(0).values.clamp_min(torch.finfo(slopes.dtype).tiny)
+        steep = (slopes / usual / _STEEP).square().sum(-1)
+        return (1 / (1 + steep)).nan_to_num(nan=0.0)
 
     def cost_of(self, errors: Float[Tensor, "nodes kinds dim"]) -> Float[Tensor, ""]:
         """Cauchy's cost of other errors at the width of these, so that the two compare."""

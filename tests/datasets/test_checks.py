@@ -264,6 +264,29 @@ def test_too_few_frames_are_told_as_what_training_needs(arrays, word, verdict, t
         load(str(tmp_path / "few.npz"))
 
 
+def noisy(size: float, speed: float = 1.0) -> dict[str, np.ndarray]:
+    """Circles with white noise; velocities in units of their own."""
+    arrays, rng = times_of(200, systems=5), np.random.default_rng(0)
+    noise = {name: size * rng.normal(size=arrays[name].shape) for name in "qv"}
+    return {**arrays, "q": arrays["q"] + noise["q"], "v": speed * arrays["v"] + noise["v"]}
+
+
+@pytest.mark.parametrize(
+    ("size", "speed", "seen", "warned"),
+    [(0.0, 1.0, False, False), (0.02, 1.0, True, False), (0.02, 3.6, True, True)],
+)
+def test_noise_is_named_and_not_taken_for_wrong_units(size, speed, seen, warned, tmp_path):
+    np.savez(tmp_path / "noisy.npz", **noisy(size, speed))
+    report = check(tmp_path / "noisy.npz")
+    told = [line for line in report.contents if line.startswith("white noise")]
+    assert bool(told) is seen
+    assert not seen or told == [
+        f"white noise: about {size:.2g} in each component of q, "
+        f"about {size:.2g} in each component of v"
+    ]
+    assert any("check the units" in str(f) for f in report.findings) is warned
+
+
 @pytest.mark.parametrize(
     ("axes", "place"),
     [((1, 0, 2), "axis 1"), ((2, 1, 0), "axis 2"), (None, None)],

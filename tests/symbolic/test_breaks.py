@@ -49,6 +49,18 @@ def test_a_break_is_found_where_it_is() -> None:
     assert before.X.max() < broken.distance < after.X.min()
 
 
+def test_a_break_that_a_network_blurred_widely_is_found_nearby() -> None:
+    """Over a fifth of the distance, with ripples before it: what noisy data leave of a jump."""
+    table = messages(BROKEN)
+    r = table.X[:, 0]
+    after = 1 / (1 + np.exp(-np.log(r / 1.99) / 0.06))
+    ripple = 0.1 * np.sin(9 * np.log(r)) * (1 - after)
+    blurred = replace(table, y=2 * (r - 0.99) * after + ripple)
+    broken = find_break(blurred)
+    assert broken is not None
+    assert broken.distance == pytest.approx(1.99, rel=0.03)
+
+
 def test_distances_that_hardly_differ_have_no_break() -> None:
     table = messages(BROKEN)
     still = replace(table, X=np.full_like(table.X, 1.5))

@@ -19,6 +19,7 @@ from gnsim.symbolic.refit import (
     _errors,
     _jacobian,
     _model,
+    _Normal,
     adjust_to_the_step,
     refit,
 )
@@ -158,9 +159,38 @@ def test_units_of_length_and_time_scale_the_constants_exactly() -> None:
     assert errors.tolist() == pytest.approx([1.0, 1.0], rel=1e-3)
 
 
+def constants_off(path: Trajectory, fit_starts: bool) -> float:
+    """The largest relative error of the constants of springs."""
+    problem = Problem.of(path, 4, 40, KahanLi6(), 4)
+    if not fit_starts:
+        windows = problem.windows
+        problem = replace(problem, windows=replace(windows, path=replace(windows.path, noise=None)))
+    found = refit(form_of(parse("2.2*r - 2.5", ("r",))), Structure("none"), problem).parameters
+    return float((found / torch.tensor([REST, STIFFNESS]) - 1).abs().max())
+
+
+@pytest.mark.as_users_run_it
+def test_without_velocities_the_starts_of_windows_are_fitted() -> None:
+    """Velocities that were estimated at the ends of a file are off, and constants with them."""
+    path = simulate("spring", trajectories=10, bodies=3, dim=2, frames=9, velocities=False)
+    assert not path.velocity_given
+    assert constants_off(path, fit_starts=True) < 3e-6
+    assert constants_off(path, fit_starts=False) > 3e-5
+
+
 def test_a_motion_that_is_not_finite_is_refused() -> None:
     with pytest.raises(RefitError, match="not finite"):
         fitted("1.0*log(r - 50.0)", "none", springs())
+
+
+def test_slopes_beyond_all_numbers_have_no_say() -> None:
+    errors = torch.ones(6, 1, 2, dtype=torch.float64)
+    jacobian = torch.ones(6, 1, 2, 1, dtype=torch.float64)
+    plain = _Normal(errors[:4], jacobian[:4], torch.eye(1, dtype=torch.float64)).step(0.0)
+    jacobian[4], jacobian[5] = 1e200, torch.inf
+    assert torch.equal(
+        _Normal(errors, jacobian, torch.eye(1, dtype=torch.float64)).step(0.0), plain
+    )
 
 
 def test_a_fit_repeats_to_the_bit() -> None:

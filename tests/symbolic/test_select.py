@@ -89,6 +89,23 @@ def test_exponents_are_rounded_where_data_do_not_object(power: float, rounded: b
         assert exponents[0] == pytest.approx(-2.05, abs=1e-3)
 
 
+def test_an_exponent_that_the_engine_got_wrong_is_rounded_after_the_refit() -> None:
+    """Far from any integer as it was offered, the nearest one once trajectories were asked."""
+    selection = chosen(2.0, "1.0*(r + 0.45)**(-1.7)")
+    assert equals(selection.chosen.fit.form.shape, "(r + c)**(-2)")
+    assert len(chosen(2.05, "1.0*(r + 0.45)**(-1.7)").chosen.fit.form.constants) == 2
+
+
+@pytest.mark.as_users_run_it
+def test_in_noise_the_likelihood_of_all_frames_decides() -> None:
+    selection = chosen(None, "1.5*r", "1.0*r - 0.5", noise=0.01)
+    small, right = selection.scored
+    assert small.misfit is not None
+    assert right.misfit is not None
+    assert float(small.misfit.median()) > 2 * float(right.misfit.median())
+    assert any("likelier by a factor of exp(" in reason for reason in selection.reasons)
+
+
 def damped(name: str) -> Selection:
     """Springs, damped or not, with drag and a uniform field in the structure that is tried."""
     whole = simulate(name, trajectories=14, bodies=3, dim=2, frames=13, interval=0.1)

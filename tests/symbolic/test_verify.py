@@ -136,7 +136,7 @@ def test_a_missing_force_is_seen_on_files_of_any_size(
     assert not found.verified, found.reasons
 
 
-def swinging(amplitude: float, frames: float) -> Trajectory:
+def swinging(amplitude: float, frames: float, noise: float = 0.0) -> Trajectory:
     """Springs whose stiffness swings with a period of so many frames: no law of positions."""
     interval = 0.05
     start = simulate("spring", trajectories=12, bodies=3, dim=2, frames=2, equal_masses=True)[0]
@@ -150,13 +150,32 @@ def swinging(amplitude: float, frames: float) -> Trajectory:
             )
             state = integrator.step(scaled, state, interval / 4)
         states.append(state)
+    generator = torch.Generator().manual_seed(0)
+    clean = (torch.stack([s.q for s in states]), torch.stack([s.p for s in states]))
+    q, p = (x + noise * torch.randn(x.shape, generator=generator, dtype=x.dtype) for x in clean)
     return Trajectory(
         t=interval * torch.arange(len(states), dtype=torch.float64),
-        q=torch.stack([s.q for s in states]),
-        p=torch.stack([s.p for s in states]),
+        q=q,
+        p=p,
         batch=start.batch,
         attributes=start.attributes,
     )
+
+
+@pytest.mark.as_users_run_it
+@pytest.mark.parametrize("amplitude", [0.5, 0.0])
+def test_a_force_that_swings_once_a_window_is_seen_beside_noise(amplitude: float) -> None:
+    """Its mean acceleration over a window vanishes: single frames tell."""
+    steps = 16
+    whole = swinging(amplitude, steps, noise=0.005)
+    train, test = (
+        Problem.of(part, steps, 18, KahanLi6(), 1)
+        for part in (whole.systems(torch.arange(6)), whole.systems(torch.arange(6, 12)))
+    )
+    fit = refit(form_of(parse("1.9*r - 1.8", ("r",))), Structure("none"), train)
+    found, _ = verify(fit, Inertia(), KNOWN, train, test)
+    frames = next(reason for reason in found.reasons if "at single frames" in reason)
+    assert frames.startswith("failed" if amplitude else "passed"), found.reasons
 
 
 @pytest.mark.as_users_run_it
