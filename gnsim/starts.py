@@ -19,9 +19,8 @@ from gnsim.integrators.symplectic import Yoshida4
 from gnsim.prediction import predict
 from gnsim.state import Trajectory
 
-#: frames that are fitted first; steps for some frames, for all, and from known starts: the last of
-#: them brings slopes alone
-_FIRST_FRAMES, _ROUNDS, _LAST_ROUNDS, _AGAIN = 5, 3, 4, 2
+#: frames that are fitted first; steps for some frames, and for all: the last brings slopes alone
+_FIRST_FRAMES, _ROUNDS, _LAST_ROUNDS = 5, 3, 4
 _QUOTIENT_STEP = 1e-6
 #: steps of a prediction for one of fourth order in its slopes, where there are many
 _COARSER = 4
@@ -81,13 +80,20 @@ def fitted_starts(
     substeps: int,
     known: Starts | None = None,
 ) -> Starts:
-    """Gauss-Newton from the measured starts, or from `known` ones; steps that do not help halve.
+    """Gauss-Newton from the measured starts; steps that do not help halve. One from `known` ones.
 
     From the measured ones, to the first frames first and to twice as many then: what comes after a
     close encounter says where it began once that is nearly known.
     """
     if known is not None:
-        return _fitted(dynamics, integrator, path, substeps, known.phase, _AGAIN)
+        beside = _corrected(dynamics, integrator, path, substeps, known)
+        costs = [
+            _over_noise(path, *_off(dynamics, integrator, path, substeps, phase)).square().sum(1)
+            for phase in (known.phase, beside)
+        ]
+        better = (costs[1] < costs[0])[path.batch][None, :, None]
+        phase = torch.where(better, beside, known.phase)
+        return _fitted(dynamics, integrator, path, substeps, phase, 1)
     phase, frames = torch.stack([path.q[0], path.velocity[0]]), _FIRST_FRAMES
     while frames < len(path):
         first = path.frames(slice(0, frames))
@@ -140,10 +146,16 @@ def unexplained(
 
     Starts are corrected once, with the slopes that `starts` brings from a similar dynamics.
     """
+    phase = _corrected(dynamics, integrator, path, substeps, starts)
+    return noisy_motion(path, *_off(dynamics, integrator, path, substeps, phase))[2]
+
+
+def _corrected(
+    dynamics: Dynamics, integrator: Integrator, path: Trajectory, substeps: int, starts: Starts
+) -> Float[Tensor, "2 nodes dim"]:
+    """Positions and velocities of `starts` after one step with the slopes that these bring."""
     off = _off(dynamics, integrator, path, substeps, starts.phase)
-    change = _as_phase(starts.inverse @ _over_noise(path, *off)[..., None], path)
-    off = _off(dynamics, integrator, path, substeps, starts.phase + change)
-    return noisy_motion(path, *off)[2]
+    return starts.phase + _as_phase(starts.inverse @ _over_noise(path, *off)[..., None], path)
 
 
 def _slopes(

@@ -31,6 +31,8 @@ from gnsim.windows import (
 
 _PAIRS_AT_ONCE = 60_000
 _ROUNDS = 40
+#: frames and rounds of a first fit in noise, whose windows are long
+_FIRST_FRAMES, _FIRST_ROUNDS = 9, 15
 #: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last;
 #: and by less than this, is so even with a little damping; noise leaves a cost of which less counts
 _GOOD_STEP, _LAST_STEP, _NO_STEP, _LITTLE, _LAST_IN_NOISE = 0.5, 0.05, 0.002, 0.1, 1e-4
@@ -82,6 +84,12 @@ class Problem:
             exact = torch.zeros(path.num_nodes, 2, dtype=torch.float64)
             windows = replace(windows, path=replace(path, noise=exact))
         return cls(windows, sampler.bodies, integrator, substeps, made)
+
+    def shortened(self, frames: int) -> "Problem":
+        """The first frames of each window."""
+        path = self.windows.path.frames(slice(0, frames))
+        made = window_noise(path, frames - 1)
+        return replace(self, windows=replace(self.windows, path=path, starts=None), noise=made)
 
     @property
     def noisy(self) -> bool:
@@ -236,6 +244,11 @@ def refit(form: Form, structure: Structure, problem: Problem, start: Tensor | No
     Raises:
         RefitError: the errors are not finite at the start.
     """
+    if problem.noisy and len(problem.windows.path) > _FIRST_FRAMES:
+        # over short stretches errors are nearly linear in all there is to find
+        short = problem.shortened(_FIRST_FRAMES)
+        fit = _minimised(form, structure, short, start, _blurs(form, problem)[0], _FIRST_ROUNDS)
+        form, start = fit.fitted_form, fit.x
     for blur in _blurs(form, problem):
         fit = _minimised(form, structure, problem, start, blur, _ROUNDS)
         form, start = fit.fitted_form, fit.x
