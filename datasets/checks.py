@@ -50,6 +50,8 @@ def contents(raw: Raw) -> Iterator[str]:
     yield f"per body: {', '.join(sorted(raw.attributes)) or 'nothing (masses are inferred)'}"
     if raw.names:
         yield f"names: {', '.join(raw.names[:12])}{', ...' if len(raw.names) > 12 else ''}"
+    if raw.bonds is not None:
+        yield f"{raw.bonds.shape[1]} bonds: no other pairs of bodies interact"
     if raw.box is not None:
         yield f"periodic box {' x '.join(f'{x:.6g}' for x in raw.box)}"
 
@@ -145,10 +147,29 @@ def _apart(raw: Raw) -> Iterator[Finding]:
         )
 
 
+def _bonds(raw: Raw) -> Iterator[Finding]:
+    """Between two bodies of every trajectory, once; one of them at least."""
+    if raw.bonds is None or not len(raw.counts):
+        return
+    bodies = int(raw.counts.min())
+    wanted = f"pairs of different bodies from 0 to {bodies - 1}, each pair once"
+    remedy = "correct it, or leave bonds out where all pairs interact"
+    if raw.bonds.shape[1] == 0:
+        yield error("bonds", "none", "at least one", remedy)
+    outside = ((raw.bonds < 0) | (raw.bonds >= bodies)).any(0) | (raw.bonds[0] == raw.bonds[1])
+    _, first = np.unique(np.sort(raw.bonds, axis=0), axis=1, return_index=True)
+    again = np.ones(raw.bonds.shape[1], bool)
+    again[first] = False
+    for bond in np.flatnonzero(outside | again)[:1].tolist():
+        found = f"{raw.bonds[:, bond].tolist()}" + (" again" if not outside[bond] else "")
+        yield error("bonds", found, wanted, remedy, f"bond {bond}")
+
+
 _CHECKS: tuple[Callable[[Raw], Iterator[Finding]], ...] = (
     _bodies,
     _finite,
     _times,
     _positive,
     _apart,
+    _bonds,
 )

@@ -54,6 +54,8 @@ def _digest(trajectory: Trajectory, update: Callable[[Any], None]) -> None:
     }
     if trajectory.box is not None:
         arrays["box"] = trajectory.box
+    if trajectory.bonds is not None:
+        arrays["bonds"] = trajectory.bonds
     for name, tensor in arrays.items():
         array = np.ascontiguousarray(tensor.detach().cpu().numpy())
         update(f"{name} {array.dtype.str} {array.shape}\n".encode())

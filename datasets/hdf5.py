@@ -1,8 +1,9 @@
 """HDF5 in LagrangeBench's layout: a group ``00000`` per trajectory with ``position (T, N, D)``.
 
 By our extension a group may also hold ``velocity (T, N, D)``, ``time (T)``, ``names (N)``,
-``box (D)``, ``units_length``, ``units_time``, ``units_mass`` and any array of N numbers (``mass``,
-``charge``, ``particle_type``). Without ``time``, frames are ``dt * write_every`` of the folder's
+``box (D)``, ``bonds (2, B)`` (the pairs of bodies that interact; without them all do),
+``units_length``, ``units_time``, ``units_mass`` and any array of N numbers (``mass``, ``charge``,
+``particle_type``). Without ``time``, frames are ``dt * write_every`` of the folder's
 ``metadata.json`` apart (Toshev et al., LagrangeBench, NeurIPS 2023). Links out of the file,
 external storage, virtual datasets, objects and sizes that the file cannot hold are refused.
 """
@@ -129,12 +130,12 @@ def _between(groups: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[Finding
             yield error(key, found, f"{wanted} {here}", "give every trajectory the same arrays")
         elif any(not np.array_equal(arrays[n], first[n]) for n in _shared(arrays)):
             yield error(
-                key, "another box or other units", f"those {here}", "convert to one box and units"
+                key, "another box, other bonds or units", f"those {here}", "make them the same"
             )
 
 
 def _shared(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    return [name for name in arrays if name == "box" or name.startswith("units_")]
+    return [name for name in arrays if name in ("box", "bonds") or name.startswith("units_")]
 
 
 def _assemble(groups: Mapping[str, Mapping[str, np.ndarray]], metadata: Metadata) -> Raw:
@@ -157,6 +158,7 @@ def _assemble(groups: Mapping[str, Mapping[str, np.ndarray]], metadata: Metadata
         else (),
         units=Units(**units),
         box=box,
+        bonds=first["bonds"].astype(np.int64) if "bonds" in first else None,
         spelling=_SPELLED,
         notes=metadata.notes,
     )
@@ -164,7 +166,7 @@ def _assemble(groups: Mapping[str, Mapping[str, np.ndarray]], metadata: Metadata
 
 def write_hdf5(stream: BufferedIOBase, raw: Raw) -> None:
     """Write `raw`, one group per trajectory."""
-    shared: dict[str, Any] = {"time": raw.t, "box": raw.box}
+    shared: dict[str, Any] = {"time": raw.t, "box": raw.box, "bonds": raw.bonds}
     shared |= {
         f"units_{k}": np.bytes_(getattr(raw.units, k).encode())
         for k in UNITS

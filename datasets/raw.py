@@ -31,6 +31,7 @@ class Raw:
     names: tuple[str, ...] = ()
     units: Units = field(default_factory=Units)
     box: Float[np.ndarray, " dim"] | None = None
+    bonds: Int[np.ndarray, "2 bonds"] | None = None
     spelling: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
 
@@ -60,6 +61,7 @@ def to_trajectory(raw: Raw) -> Trajectory:
         units=raw.units,
         names=raw.names,
         velocity_given=raw.v is not None,
+        bonds=None if raw.bonds is None else torch.from_numpy(raw.bonds),
     )
 
 
@@ -79,6 +81,7 @@ def from_trajectory(trajectory: Trajectory) -> Raw:
         names=trajectory.names,
         units=trajectory.units,
         box=None if trajectory.box is None else trajectory.box.detach().cpu().numpy(),
+        bonds=None if trajectory.bonds is None else trajectory.bonds.detach().cpu().numpy(),
     )
 
 

@@ -11,7 +11,7 @@ from gnsim.datasets.raw import UNITS
 #: most characters of a name of a body or a unit
 LONGEST = 200
 _UNITS = frozenset(f"units_{part}" for part in UNITS)
-_SPECIAL = _UNITS | {"t", "q", "v", "names", "box"}
+_SPECIAL = _UNITS | {"t", "q", "v", "names", "box", "bonds"}
 
 Arrays = Mapping[str, np.ndarray]
 Spelling = Callable[[str], str]
@@ -23,7 +23,7 @@ def attributes_of(arrays: Arrays) -> list[str]:
 
 
 def structure(arrays: Arrays, axes: Mapping[int, str], spelled: Spelling) -> list[Finding]:
-    """Errors of presence, kind and shape in arrays named t, q, v, names, box, units_* and others.
+    """Errors of presence, kind and shape in t, q, v, names, box, bonds, units_* and other arrays.
 
     `axes` says which numbers of axes q may have, and what they are called.
     """
@@ -57,8 +57,9 @@ def _missing(arrays: Arrays, spelled: Spelling) -> Iterable[Finding]:
 def _kinds(arrays: Arrays, spelled: Spelling) -> Iterable[Finding]:
     for name, array in arrays.items():
         words = name == "names" or name in _UNITS
-        if array.dtype.kind not in ("US" if words else "fiub"):
-            wanted = "strings" if words else "real numbers"
+        kinds = "US" if words else "iu" if name == "bonds" else "fiub"
+        if array.dtype.kind not in kinds:
+            wanted = {"US": "strings", "iu": "whole numbers"}.get(kinds, "real numbers")
             yield error(spelled(name), f"type {array.dtype}", wanted, "convert or drop the array")
     for name in attributes_of(arrays):
         if not name.isidentifier() or not name.isascii() or len(name) > 64:
@@ -83,6 +84,8 @@ def _shapes(arrays: Arrays, spelled: Spelling) -> Iterable[Finding]:
     wanted = {"t": [(frames,)], "v": [shape], "box": [(dim,)], "names": per_body}
     wanted |= {name: per_body for name in attributes_of(arrays)}
     wanted |= {name: [()] for name in _UNITS}
+    # as an edge_index, but of places in a system
+    wanted["bonds"] = [(2, arrays["bonds"].size // 2)] if "bonds" in arrays else []
     for name, array in arrays.items():
         if name != "q" and array.shape not in wanted[name]:
             shapes = " or ".join(str(s) for s in wanted[name])

@@ -27,6 +27,15 @@ def all_pairs(batch: Int[Tensor, " nodes"]) -> Int[Tensor, "2 pairs"]:
     return torch.cat([_pairs_of(count, batch.device) + begin for count, begin in systems], dim=1)
 
 
+def bonded_pairs(
+    bonds: Int[Tensor, "2 bonds"], batch: Int[Tensor, " nodes"]
+) -> Int[Tensor, "2 pairs"]:
+    """The bonds between places of a system as pairs of nodes of every system in turn."""
+    counts = torch.bincount(batch)
+    first = torch.cumsum(counts, 0) - counts
+    return (bonds[:, None] + first[:, None]).reshape(2, -1)
+
+
 def _pairs_of(count: int, device: torch.device) -> Int[Tensor, "2 pairs"]:
     """The pairs of one system."""
     return torch.triu_indices(count, count, offset=1, device=device).flip(0)

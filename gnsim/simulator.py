@@ -173,6 +173,7 @@ class _Record:
             box=self.start.box,
             units=self.start.units,
             names=self.names,
+            bonds=self.start.bonds,
         )
 
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gnsim.graph import all_pairs
+from gnsim.graph import all_pairs, bonded_pairs
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class _System:
     attributes: Mapping[str, Tensor]
     batch: Tensor
     q: Tensor
+    bonds: Tensor | None
 
     @property
     def num_nodes(self) -> int:
@@ -42,6 +43,14 @@ class _System:
     @cached_property
     def num_systems(self) -> int:
         return int(self.batch.max()) + 1
+
+    @property
+    def pairs_per_system(self) -> int:
+        """Of a system of as many bodies as the largest has."""
+        if self.bonds is not None:
+            return self.bonds.shape[1]
+        bodies = int(self.batch.bincount().max())
+        return bodies * (bodies - 1) // 2
 
     @cached_property
     def mass(self) -> Float[Tensor, " nodes"]:
@@ -56,7 +65,9 @@ class State(_System):
     """Positions and momenta of all bodies at one instant, in the units of `units`.
 
     `attributes` holds one static number per body and name (``mass``, ``charge``, ``species``,
-    and whatever the user's file brings). `box` is the edge lengths of a periodic box.
+    and whatever the user's file brings). `box` is the edge lengths of a periodic box. `bonds` are
+    the pairs of places in a system that interact, the same in every system (row 0 the source, row 1
+    the target); without them all pairs do.
     """
 
     q: Float[Tensor, "nodes dim"]
@@ -65,6 +76,7 @@ class State(_System):
     attributes: Mapping[str, Tensor] = field(default_factory=dict)
     box: Float[Tensor, " dim"] | None = None
     units: Units = Units()
+    bonds: Int[Tensor, "2 bonds"] | None = None
 
     @property
     def velocity(self) -> Float[Tensor, "nodes dim"]:
@@ -72,8 +84,8 @@ class State(_System):
 
     @cached_property
     def pairs(self) -> Int[Tensor, "2 pairs"]:
-        """Every unordered pair of bodies of one system, once: row 0 the source, row 1 target."""
-        return all_pairs(self.batch)
+        """Every unordered pair of bodies that interact, once: row 0 the source, row 1 target."""
+        return all_pairs(self.batch) if self.bonds is None else bonded_pairs(self.bonds, self.batch)
 
     def moved(self, q: Float[Tensor, "nodes dim"], p: Float[Tensor, "nodes dim"]) -> "State":
         """The same bodies elsewhere; what depends on the batch alone is not computed again."""
@@ -115,6 +127,7 @@ class Trajectory(_System):
     names: tuple[str, ...] = ()
     velocity_given: bool = True
     noise: Float[Tensor, "nodes kinds"] | None = None
+    bonds: Int[Tensor, "2 bonds"] | None = None
 
     def __len__(self) -> int:
         return self.t.shape[0]
@@ -127,6 +140,7 @@ class Trajectory(_System):
             attributes=self.attributes,
             box=self.box,
             units=self.units,
+            bonds=self.bonds,
         )
 
     def __iter__(self) -> Iterator[State]:

@@ -112,6 +112,7 @@ class WindowSampler:
             attributes={name: value[nodes] for name, value in source.attributes.items()},
             box=source.box,
             units=source.units,
+            bonds=source.bonds,
             velocity_given=source.velocity_given,
             noise=None if self.noise is None else self.noise[nodes],
         )

@@ -162,8 +162,7 @@ class Problem:
 
     def chunks(self) -> Iterator[Windows]:
         """The windows in parts that fit in memory."""
-        pairs = self.bodies * (self.bodies - 1) // 2
-        size = max(1, _PAIRS_AT_ONCE // pairs)
+        size = max(1, _PAIRS_AT_ONCE // self.windows.path.pairs_per_system)
         return (self.windows.part(k, k + size) for k in range(0, len(self.windows.start), size))
 
 
@@ -422,10 +421,16 @@ class _Normal:
 
 
 def _solve(gram: Tensor, gradient: Tensor, damping: float) -> Float[Tensor, " p"]:
-    """Damped normal equations with a unit diagonal; the shortest solution where singular."""
+    """Damped normal equations with a unit diagonal; the shortest solution where singular.
+
+    Raises:
+        RefitError: they are beyond all numbers.
+    """
     # what moves nothing is not moved
     size = torch.where(gram.diagonal() > 0, gram.diagonal().sqrt(), 1.0)
     scaled = gram / size / size[:, None] + damping * torch.eye(len(size), dtype=gram.dtype)
+    if not bool(scaled.isfinite().all() and gradient.isfinite().all()):
+        raise RefitError("a form whose motion depends on its constants beyond all numbers")
     solution = torch.linalg.lstsq(scaled, (gradient / size)[:, None], driver="gelsd").solution
     return solution[:, 0] / size
 

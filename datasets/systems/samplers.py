@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from gnsim.datasets.systems.settings import LatticeSettings, SystemSettings
+from gnsim.datasets.systems.settings import LatticeSettings, StringSettings, SystemSettings
 
 #: what a stream of random numbers is for
 START, NOISE = 0, 1
+#: of the rest length, by which a chain is out of its row at the start
+_CHAIN_JITTER = 0.2
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,23 @@ def lattice(settings: LatticeSettings, random: np.random.Generator) -> Bodies:
         q=settings.spacing * (_sites(settings.bodies, settings.dim) + jitter),
         v=drawn.v * np.sqrt(settings.temperature / drawn.mass)[:, None],
     )
+
+
+def chain(settings: StringSettings, random: np.random.Generator) -> Bodies:
+    """As `published`, but in a row along the first axis, one rest length after the other.
+
+    Moved and kicked at random by a fifth of that length, and by a fifth of it a unit of time.
+    """
+    drawn = published(settings, random)
+    q = _CHAIN_JITTER * settings.rest_length * drawn.q
+    q[:, 0] += settings.rest_length * (np.arange(settings.bodies) - (settings.bodies - 1) / 2)
+    v = _CHAIN_JITTER * settings.rest_length * drawn.v
+    return Bodies(mass=drawn.mass, charge=drawn.charge, q=q, v=v)
+
+
+def neighbours(settings: SystemSettings) -> Int[np.ndarray, "2 bonds"]:
+    """The bonds of a chain: each body and the next."""
+    return np.stack([np.arange(1, settings.bodies), np.arange(settings.bodies - 1)])
 
 
 def _sites(count: int, dim: int) -> Float[np.ndarray, "sites dim"]:

@@ -64,3 +64,18 @@ class LatticeSettings(SystemSettings):
         positive(self.spacing, "spacing")
         not_negative(self.jitter, "jitter")
         not_negative(self.temperature, "temperature")
+
+
+@dataclass(frozen=True)
+class StringSettings(SystemSettings):
+    """Stiffness of the springs between neighbours, and their rest length."""
+
+    bodies: int = 6
+    interval: float = 0.05
+    stiffness: float = 20.0
+    rest_length: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(self.stiffness, "stiffness")
+        positive(self.rest_length, "rest_length")

@@ -52,6 +52,7 @@ def initial_state(
         p=v * mass[:, None],
         batch=torch.arange(len(numbers)).repeat_interleave(settings.bodies),
         attributes={"mass": mass, "charge": charge},
+        bonds=None if system.bonds is None else torch.from_numpy(system.bonds(settings)),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from gnsim.datasets.systems.samplers import Bodies, published
 from gnsim.models.pairwise import Driven, PairPotential, PairwiseHamiltonian, pairs_and_fields
@@ -24,7 +25,8 @@ class System:
 
     That is the radial force dV/dr as an expression, positive where it attracts, in r, mass_i,
     mass_j, charge_i, charge_j; and the coefficients of its `terms` on single bodies, by their
-    names (see `gnsim.models.terms`). All are functions of the settings.
+    names (see `gnsim.models.terms`); where not all pairs of bodies interact, the `bonds` of those
+    that do. All are functions of the settings.
     """
 
     name: str
@@ -34,6 +36,7 @@ class System:
     law: Callable[[Any], str]
     terms: Callable[[Any], Terms] = _none
     draw: Callable[[Any, np.random.Generator], Bodies] = published
+    bonds: Callable[[Any], Int[np.ndarray, "2 bonds"]] | None = None
 
     def dynamics(self, settings: Any) -> PairwiseHamiltonian | Driven:
         """What moves it. Raises ValueError for a term that is not defined in ``settings.dim``."""

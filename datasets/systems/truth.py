@@ -64,7 +64,11 @@ def attempt(
     q, p = (x.reshape(frames, -1, dim) for x in (rows[..., :half], rows[..., half:-1]))
     t = interval * torch.arange(frames, dtype=torch.float64)
     path = Trajectory(
-        t, q, p, start.batch, attributes=start.attributes, box=start.box, units=start.units
+        *(t, q, p, start.batch),
+        attributes=start.attributes,
+        box=start.box,
+        units=start.units,
+        bonds=start.bonds,
     )
     return path, _drift(dynamics, path, rows[..., -1])
 

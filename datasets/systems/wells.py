@@ -12,8 +12,8 @@ from gnsim.datasets.systems.potentials import (
     Yukawa,
 )
 from gnsim.datasets.systems.published import softened
-from gnsim.datasets.systems.samplers import lattice
-from gnsim.datasets.systems.settings import LatticeSettings, SoftenedSettings
+from gnsim.datasets.systems.samplers import chain, lattice, neighbours
+from gnsim.datasets.systems.settings import LatticeSettings, SoftenedSettings, StringSettings
 from gnsim.datasets.systems.system import System
 
 
@@ -119,6 +119,16 @@ WELLS = (
         pair=lambda s: Morse(s.depth, s.steepness, s.rest_length),
         law=_morse_law,
         draw=lattice,
+    ),
+    System(
+        name="string",
+        description="a chain: each body and the next are joined by a spring, "
+        "V = stiffness / 2 (r - rest_length)^2",
+        settings=StringSettings,
+        pair=lambda s: Spring(s.stiffness, s.rest_length),
+        law=lambda s: f"{s.stiffness!r} * (r - {s.rest_length!r})",
+        draw=chain,
+        bonds=neighbours,
     ),
     System(
         name="superposition",

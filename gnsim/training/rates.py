@@ -101,7 +101,8 @@ class ExactRates:
         if count not in self._unions:
             batch = torch.arange(count).repeat_interleave(self.bodies)
             empty = self.trajectory.q.new_zeros(len(batch), self.trajectory.dim)
-            self._unions[count] = State(empty, empty, batch, box=self.trajectory.box)
+            like = self.trajectory
+            self._unions[count] = State(empty, empty, batch, box=like.box, bonds=like.bonds)
         return self._unions[count]
 
 

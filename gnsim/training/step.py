@@ -66,7 +66,7 @@ class Training:
         stride = 1 if config.window else max(1, window // _STEPS)
         steps = window // stride
         self.sampler = WindowSampler(_cast(train, dtype), steps, stride)
-        self.pairs = self.sampler.bodies * (self.sampler.bodies - 1) // 2
+        self.pairs = train.pairs_per_system
         _require_samples(train, self.pairs)
         held_out = WindowSampler(_cast(as_noisy_as(train, valid), dtype), steps, stride)
         self.held_out = held_out.spread(self._at_most(_VALIDATION_WINDOWS))

@@ -76,6 +76,8 @@ def choose_structure(
 
 def _may_have_charges(train: Trajectory) -> bool:
     bodies = train.num_nodes // train.num_systems
+    if train.bonds is not None:  # a pair without a bond says nothing of its charges
+        return False
     return "charge" not in train.attributes and _LEAST_CHARGED <= bodies <= _MOST_CHARGED
 
 

@@ -193,6 +193,13 @@ def test_slopes_beyond_all_numbers_have_no_say() -> None:
     )
 
 
+def test_slopes_that_are_all_beyond_numbers_are_refused() -> None:
+    jacobian = torch.full((6, 1, 2, 1), 1e200, dtype=torch.float64)
+    errors = torch.ones(6, 1, 2, dtype=torch.float64)
+    with pytest.raises(RefitError, match="beyond all numbers"):
+        _Normal(errors, jacobian, torch.eye(1, dtype=torch.float64)).step(0.0)
+
+
 def test_a_fit_repeats_to_the_bit() -> None:
     first, again = (fitted("3.1*r - 5.0", "none", springs()) for _ in range(2))
     assert torch.equal(first.parameters, again.parameters)
