@@ -42,6 +42,8 @@ _QUOTIENT_STEP = 1e-6
 _STEEP, _NO_TRUST = 10.0, 1e-20
 #: errors above this many times the median, and above this share of the acceleration, are outliers
 _OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
+#: what a motion that is lost counts as, times the acceleration
+_LOST = 1e3
 _TIME_BLOCKS = 25
 #: times that the step is halved at most, and share of its error by which a parameter may move then
 _HALVINGS, _WITHIN = 2, 0.5
@@ -463,7 +465,11 @@ def _errors(
 ) -> Float[Tensor, "nodes kinds dim"]:
     _assign(model, theta)
     with torch.no_grad():
-        return torch.cat([final_error(model, problem, part) for part in problem.chunks()])
+        errors = torch.cat([final_error(model, problem, part) for part in problem.chunks()])
+    if problem.windows.path.noise is None:
+        return errors
+    # a start that was corrected too far says nothing of the form: as bad as any outlier, no worse
+    return errors.nan_to_num(nan=_LOST).clamp(-_LOST, _LOST)
 
 
 def _jacobian(
