@@ -13,7 +13,7 @@ from gnsim.dynamics import Dynamics
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import Term
 from gnsim.symbolic.expressions import complexity, is_symmetric
-from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.forms import Form, form_of
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.naming import constant_names, named_force
 from gnsim.symbolic.parser import symbol
@@ -81,7 +81,8 @@ def select(
     From the simplest up, a candidate replaces the one before it only where its constants are
     determined and its held-out errors are smaller by what `_surplus` asks, and beyond
     what the time step changes. Neither the smallest loss nor an engine's own "best" decides.
-    Terms of `structure` that the chosen form can do without, by the same measure, are dropped.
+    Constants of the chosen form and terms of `structure` that it can do without, by the same
+    measure, are dropped.
     `start` holds the network's numbers x, its couplings for a strength of one. After `deadline`, a
     value of `time.monotonic`, the first three are refitted and no more.
 
@@ -123,6 +124,8 @@ def select(
             reasons.append(f"{_text(rival)} replaces {_text(chosen)}: {_compared(chosen, rival)}")
             chosen = rival
     reasons += [_rejection(rival, chosen) for rival in scored if rival is not chosen]
+    chosen, dropped = _needed_constants(chosen, train, held_out, floor)
+    reasons += dropped
     chosen, dropped = _needed_terms(chosen, train, held_out, floor)
     reasons += dropped
     reasons += [f"left out: {failure}" for failure in failures]
@@ -183,6 +186,55 @@ def _scored(fit: Fit, loss: float, engine: str, held_out: Problem) -> Scored:
 def _size(term: Term) -> int:
     """A product of each coefficient with what it multiplies, and the sum with the rest."""
     return 1 + 2 * len(term.symbols) + bool(term.weight)
+
+
+def _needed_constants(
+    chosen: Scored, train: Problem, held_out: Problem, floor: Tensor
+) -> tuple[Scored, list[str]]:
+    """The chosen form without the constants that may as well be zero, and what replaced what."""
+    reasons = []
+    for _ in range(len(chosen.fit.form.constants)):
+        smaller = [
+            trial
+            for form in _smaller(chosen.fit.fitted_form)
+            if (trial := _refitted(form, chosen, train, held_out)) is not None
+            and _surplus(trial, chosen, floor, held_out) <= 0
+        ]
+        if not smaller:
+            break
+        least = min(smaller, key=lambda trial: trial.error)
+        reasons.append(f"{_text(least)} replaces {_text(chosen)}: held-out windows do as well")
+        chosen = least
+    return chosen, reasons
+
+
+def _smaller(form: Form) -> Iterator[Form]:
+    """A form with each constant zero in turn, or without each of its terms."""
+    if form.breaks:
+        return
+    numbers = {symbol(name): sympy.Float(value) for name, value in form.constants.items()}
+    rests = [form.shape.xreplace({**numbers, s: sympy.S.Zero}) for s in numbers]
+    whole = form.shape.xreplace(numbers)
+    rests += [whole - term for term in sympy.Add.make_args(whole)]
+    for rest in rests:
+        if rest.has(sympy.nan, sympy.zoo, sympy.oo) or symbol("r") not in rest.free_symbols:
+            continue
+        smaller = form_of(sympy.Float(form.strength) * rest)
+        if smaller.complexity < form.complexity:
+            yield smaller
+
+
+def _refitted(form: Form, like: Scored, train: Problem, held_out: Problem) -> Scored | None:
+    """None for a form that cannot be fitted."""
+    fit = like.fit
+    x = fit.x.clone()
+    # what the strength of the new form is in units of the old one's
+    scaled, _ = COUPLINGS[fit.coupling].counts(train.bodies)
+    x[:scaled] *= form.strength / fit.form.strength
+    try:
+        return _scored(refit(form, fit.structure, train, x), like.loss, like.engine, held_out)
+    except RefitError:
+        return None
 
 
 def _needed_terms(

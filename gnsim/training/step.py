@@ -15,8 +15,9 @@ from gnsim.integrators import INTEGRATORS
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.radial import RadialNetwork
 from gnsim.models.terms import Term
-from gnsim.noise import as_noisy_as, quiet_steps
+from gnsim.noise import STILL, as_noisy_as, quiet_steps
 from gnsim.response import Rows, surviving_terms
+from gnsim.starts import fitted_starts, unexplained
 from gnsim.state import Trajectory
 from gnsim.training.charges import first_charges
 from gnsim.training.checkpoint import Checkpoint, flatten, unflatten
@@ -26,6 +27,8 @@ from gnsim.training.model_file import PRECISIONS, model_part, model_tensors, unt
 from gnsim.windows import Windows, WindowSampler
 
 _VALIDATION_WINDOWS = 300
+#: of those whose starts are fitted
+_FITTED_WINDOWS = 60
 _SCALE_WINDOWS = 500
 _POLISH_WINDOWS = 1000
 _POLISH_ROUNDS = 3
@@ -68,7 +71,8 @@ class Training:
         self.sampler = WindowSampler(_cast(train, dtype), steps, stride)
         self.pairs = train.pairs_per_system
         _require_samples(train, self.pairs)
-        held_out = WindowSampler(_cast(as_noisy_as(train, valid), dtype), steps, stride)
+        self.valid = _cast(valid, dtype)
+        held_out = WindowSampler(as_noisy_as(self.sampler.trajectory, self.valid), steps, stride)
         self.held_out = held_out.spread(self._at_most(_VALIDATION_WINDOWS))
         self.fabric = _fabric()
         self.model = untrained(train, config, structure, seed)
@@ -119,6 +123,22 @@ class Training:
         with torch.no_grad():
             errors, _ = self.loss.errors(self.held_out)
         return float(errors.norm(dim=-1).median())
+
+    def unexplained(self) -> float:
+        """As `validate`, but of noisy data from the starts that are likeliest for the model.
+
+        From measured ones, stiff motion makes more of the noise than most forces do.
+        """
+        train, steps = self.sampler.trajectory, quiet_steps(self.sampler.trajectory, STILL)
+        valid = as_noisy_as(train, self.valid)
+        windows = WindowSampler(valid, min(steps, len(valid) - 1)).spread(_FITTED_WINDOWS)
+        if windows.path.noise is None:
+            return self.validate()
+        fixed = (self.loss.integrator, windows.path, self.loss.substeps)
+        with torch.no_grad():
+            starts = fitted_starts(self.model, *fixed)
+            errors = unexplained(self.model, *fixed, starts) / windows.typical[:, None]
+        return float(errors.norm(dim=-1).nan_to_num(nan=torch.inf).median())
 
     def polish(self) -> None:
         """Solves the couplings once more, from many windows at once."""

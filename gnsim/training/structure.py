@@ -49,7 +49,7 @@ def choose_structure(
     def try_out(name: str) -> None:
         structure = Structure(name, _terms(config.terms, train, name))
         pilots[name] = _pilot(train, valid, schedule, structure, seed, tell)
-        errors[name] = pilots[name].validate()
+        errors[name] = pilots[name].unexplained()
 
     for name in tried:
         try_out(name)
@@ -69,8 +69,10 @@ def choose_structure(
         without = math.inf
         with suppress(NonFiniteError):
             bare = replace(structure, terms=())
-            without = _pilot(train, valid, longer, bare, seed, tell).validate()
-        terms = full.needed_terms() if full.validate() < _PREFERRED * without else ()
+            without = _pilot(train, valid, longer, bare, seed, tell).unexplained()
+        # in noise, a longer training need not be the better one
+        with_them = min(errors[chosen], full.unexplained())
+        terms = full.needed_terms() if with_them < _PREFERRED * without else ()
     return replace(structure, terms=terms), errors if len(errors) > 1 else {}
 
 

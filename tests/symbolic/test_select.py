@@ -96,6 +96,13 @@ def test_an_exponent_that_the_engine_got_wrong_is_rounded_after_the_refit() -> N
     assert len(chosen(2.05, "1.0*(r + 0.45)**(-1.7)").chosen.fit.form.constants) == 2
 
 
+def test_a_constant_that_may_as_well_be_zero_is_dropped() -> None:
+    """Where no engine offers the truth but one of its larger relatives."""
+    selection = chosen(None, "1.9*Abs(r + 0.05) - 1.7 + 0.01/r")
+    assert equals(selection.chosen.fit.form.shape, "r - c")
+    assert any("held-out windows do as well" in reason for reason in selection.reasons)
+
+
 @pytest.mark.as_users_run_it
 def test_in_noise_the_likelihood_of_all_frames_decides() -> None:
     selection = chosen(None, "1.5*r", "1.0*r - 0.5", noise=0.01)
