@@ -13,8 +13,10 @@ from gnsim.integrators import DOP853, Integrator
 from gnsim.metrics import energy_drift, relative_position_error
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.pairwise import Driven, PairwiseHamiltonian
+from gnsim.noise import STILL, measured_noise, quiet_steps
 from gnsim.shooting import fitted_start
 from gnsim.simulator import DivergedError, Simulator
+from gnsim.starts import fitted_starts
 from gnsim.state import State, Trajectory
 from gnsim.symbolic.law import Law
 
@@ -58,7 +60,8 @@ def roll_out(
 ) -> dict[str, Rollout]:
     """Network and law (what is given of them) over the held-out times, both from one state.
 
-    Where there are many trajectories, that is the measured one. A single long one is started from
+    Where there are many trajectories, that is the measured one, or the likeliest where data are
+    noisy: an error of the start is none of the law. A single long one is started from
     the state that the law (else the network) follows its first tenth with: the measured velocities
     are those of all that is in nature, and would let a law drift that leaves a little of it out.
     The network has the law's start, which favours the law: a fit of its own takes a minute. What
@@ -71,7 +74,17 @@ def roll_out(
         told["network"] = model.double().canonical()
     truth = _with_hidden(truth, next(iter(told.values())))
     start, fitted_frames = truth[0], 0
-    if truth.num_systems == 1 and len(truth) >= _LONG:
+    found = measured_noise(truth)
+    if truth.num_systems > 1 and found is not None:
+        fitted_frames = min(len(truth), quiet_steps(truth, STILL) + 1)
+        arc = replace(truth, noise=found).frames(slice(fitted_frames))
+        integrator = integrator_named(config.rollout.integrator)
+        with torch.no_grad():
+            starts = fitted_starts(
+                next(iter(told.values())), integrator, arc, config.rollout.substeps
+            )
+        start = start.moved(starts.phase[0], starts.phase[1] * start.mass[:, None])
+    elif truth.num_systems == 1 and len(truth) >= _LONG:
         arc = truth.frames(slice(len(truth) // 10))
         tell("fitting the start of the rollout", 0, 1, "")
         with suppress(DivergedError):

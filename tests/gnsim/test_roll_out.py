@@ -49,6 +49,19 @@ def test_others_start_from_the_measured_state(frames: int, trajectories: int) ->
     assert found["law"].fitted_frames == 0
 
 
+@pytest.mark.as_users_run_it
+def test_a_rollout_of_noisy_data_is_not_off_by_the_noise_of_its_start() -> None:
+    settings = {"trajectories": 8, "bodies": 3, "dim": 2, "frames": 41, "equal_masses": True}
+    clean, noisy = (simulate("spring", noise=noise, **settings) for noise in (0.0, 0.02))
+    found = roll_out(None, spring(), replace(noisy, attributes={}), CONFIG, quiet)
+    assert found["law"].fitted_frames > 0
+    fitted, measured = (
+        float((found[name].trajectory.q - clean.q).square().mean().sqrt())
+        for name in ("law", MEASURED_START)
+    )
+    assert fitted < 0.7 * measured
+
+
 def test_the_centre_is_the_body_whose_inferred_mass_is_largest() -> None:
     path = truth(30)
     rollout = roll_out(None, spring((0.5, 0.25, 1.0)), path, CONFIG, quiet)["law"]
