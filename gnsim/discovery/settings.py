@@ -31,7 +31,8 @@ class SymbolicConfig:
     `engine` is a name of `gnsim.symbolic.ENGINES`, or ``auto``: Operon, and PySR where it can run.
     Each of `runs` searches, with seeds of their own, has `time_limit` seconds and sees `samples`
     messages; `candidates` of its front are kept. Constants are fitted on `windows` windows of
-    `window` steps, candidates compared on `selection_windows` of them.
+    `window` steps (more where data are noisy, fewer where a part of them is shorter), candidates
+    compared on `selection_windows` of them.
     """
 
     engine: str = "auto"
