@@ -8,7 +8,7 @@ import torch
 from gnsim.datasets.findings import Finding
 from gnsim.datasets.raw import Raw
 from gnsim.datasets.splits import LEAST_FRAMES, LEAST_SYSTEMS, cuts
-from gnsim.datasets.velocities import POINTS, estimate, stencils
+from gnsim.datasets.velocities import POINTS, estimate, stencils, unwrapped
 from gnsim.noise import noise
 from gnsim.windows import uneven_frame
 
@@ -16,6 +16,8 @@ from gnsim.windows import uneven_frame
 DISAGREEMENT = 0.01
 #: and so many times what noise makes of their difference
 _NOISE_BOUND = 2.0
+#: share of the spread of all numbers below which noise is rounding
+_ROUNDING = 1e-6
 #: numbers that the comparison of velocities looks at
 _SAMPLE = 2**20
 
@@ -28,11 +30,20 @@ def suspicions(raw: Raw) -> list[Finding]:
 def seen_noise(raw: Raw) -> tuple[float, float]:
     """White noise of positions and of velocities, that of the median body; zero where none is seen.
 
-    In arrays without errors.
+    In arrays without errors, at even times: uneven ones make differences of any motion. Rounding to
+    single precision is none.
     """
-    seen = (None if x is None else torch.from_numpy(x[_sample(raw)]) for x in (raw.q, raw.v))
-    of_q, of_v = (0.0 if x is None else float(noise(x, 1).median()) for x in seen)
+    if len(raw.t) > 1 and uneven_frame(torch.from_numpy(raw.t)) is not None:
+        return 0.0, 0.0
+    q = unwrapped(raw.q[_sample(raw)], raw.box)
+    v = None if raw.v is None else raw.v[_sample(raw)]
+    of_q, of_v = (0.0 if x is None else _noise(x) for x in (q, v))
     return of_q, of_v
+
+
+def _noise(values: np.ndarray) -> float:
+    found = float(noise(torch.from_numpy(values), 1).median())
+    return found if found > _ROUNDING * float(np.std(values)) else 0.0
 
 
 def _sample(raw: Raw) -> slice:

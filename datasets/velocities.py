@@ -32,6 +32,15 @@ def stencils(
     return first, np.take_along_axis(products, own, 1) / products / -x / span
 
 
+def unwrapped(
+    q: Float[np.ndarray, "time nodes dim"], box: Float[np.ndarray, " dim"] | None
+) -> Float[np.ndarray, "time nodes dim"]:
+    """Positions without the jumps of bodies that leave a periodic box on one side."""
+    if box is None:
+        return q
+    return np.stack([np.unwrap(q[..., k], period=box[k], axis=0) for k in range(len(box))], axis=-1)
+
+
 def estimate(
     t: Float[np.ndarray, " time"],
     q: Float[np.ndarray, "time nodes dim"],
@@ -47,10 +56,7 @@ def estimate(
     """
     if len(t) < 2:
         raise ValueError(f"velocities: wanted at least 2 frames, found {len(t)}; give v instead")
-    if box is not None:
-        q = np.stack(
-            [np.unwrap(q[..., k], period=box[k], axis=0) for k in range(len(box))], axis=-1
-        )
+    q = unwrapped(q, box)
     v = np.zeros_like(q)
     for start in range(0, len(t), _BLOCK):
         frames = np.arange(start, min(start + _BLOCK, len(t)))

@@ -66,8 +66,8 @@ def joined(parts: list[Starts]) -> Starts:
     )
 
 
-def windows_at_once(path: Trajectory) -> int:
-    """So many windows of this length can be fitted in one go."""
+def _at_once(path: Trajectory) -> int:
+    """So many windows of this length fit in memory."""
     bodies = path.num_nodes // path.num_systems
     unknowns = 2 * bodies * path.dim
     return max(1, _NUMBERS_AT_ONCE // (len(path) * unknowns**2))
@@ -85,6 +85,24 @@ def fitted_starts(
     From the measured ones, to the first frames first and to twice as many then: what comes after a
     close encounter says where it began once that is nearly known.
     """
+    size = _at_once(path)
+    parts = []
+    for first in range(0, path.num_systems, size):
+        last = min(first + size, path.num_systems)
+        part = path.systems(torch.arange(first, last)) if size < path.num_systems else path
+        of_part = None if known is None else known.part(first, last)
+        parts.append(_fitted_part(dynamics, integrator, part, substeps, of_part))
+    return joined(parts)
+
+
+def _fitted_part(
+    dynamics: Dynamics,
+    integrator: Integrator,
+    path: Trajectory,
+    substeps: int,
+    known: Starts | None,
+) -> Starts:
+    """All windows of `path` at once."""
     if known is not None:
         beside = _corrected(dynamics, integrator, path, substeps, known)
         costs = [

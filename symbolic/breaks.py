@@ -62,7 +62,7 @@ def find_break(table: MessageTable) -> Break | None:
     best = int(np.argmax(gains))
     if gains[best] < _BREAK:
         return None
-    place = _blended(u, z, places)
+    place = _blended(u, z, places[np.array(gains) > 0])
     return Break(*np.exp([place, place - _BLUR, place + _BLUR]).tolist())
 
 

@@ -19,6 +19,8 @@ from gnsim.symbolic.parser import symbol
 POWER = "power"
 #: a force of which less than this share has one sign is no power of the distance
 _SAME_SIGN = 0.8
+#: steeper ones come of distances that hardly differ; fewer messages say nothing
+_STEEPEST, _LEAST = 20.0, 10
 
 
 def powers(front: Sequence[Candidate], table: MessageTable) -> list[Candidate]:
@@ -28,13 +30,18 @@ def powers(front: Sequence[Candidate], table: MessageTable) -> list[Candidate]:
     for factor in dict.fromkeys(_of_attributes(c.equation) for c in front):
         if factor is None:
             continue
-        rest = table.y / evaluated(factor, columns)
-        finite = np.isfinite(rest) & (rest != 0)
-        sign = np.sign(np.median(rest[finite])) if finite.any() else 0.0
-        if np.mean(np.sign(rest) == sign) < _SAME_SIGN:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rest = table.y / evaluated(factor, columns)
+        usable = np.isfinite(rest) & (rest != 0)
+        if usable.sum() < _LEAST:
             continue
-        kept = np.sign(rest) == sign
+        sign = np.sign(np.median(rest[usable]))
+        kept = usable & (np.sign(rest) == sign)
+        if kept.sum() < _SAME_SIGN * usable.sum():
+            continue
         slope, height = np.polyfit(np.log(columns["r"][kept]), np.log(np.abs(rest[kept])), 1)
+        if abs(slope) > _STEEPEST:
+            continue
         law = sympy.Float(sign * np.exp(height)) * factor * r ** sympy.Float(slope)
         found.append(judge(Candidate(law, 0, 0.0, POWER), table.names, table.X, table.y))
     return [candidate for candidate in found if np.isfinite(candidate.loss)]

@@ -19,7 +19,7 @@ from gnsim.integrators.symplectic import Leapfrog
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.terms import Term
 from gnsim.noise import window_noise
-from gnsim.starts import fitted_starts, joined, windows_at_once
+from gnsim.starts import fitted_starts
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import Form, FormPotential
 from gnsim.windows import (
@@ -151,14 +151,9 @@ class Problem:
         windows = self.windows
         if windows.path.noise is None:
             return self
-        size = windows_at_once(windows.path)
-        parts = (windows.part(k, k + size) for k in range(0, len(windows.start), size))
         with torch.no_grad():
-            starts = joined(
-                [
-                    fitted_starts(model, self.integrator, part.path, self.substeps, part.starts)
-                    for part in parts
-                ]
+            starts = fitted_starts(
+                model, self.integrator, windows.path, self.substeps, windows.starts
             )
         return replace(self, windows=replace(windows, starts=starts))
 
@@ -321,7 +316,7 @@ def _minimised(
         errors = _errors(model, trial, problem)
         gain = 1 - float(here.cost_of(errors) / here.cost)
         if gain > 0:
-            theta, here = trial, _Normal(errors, here.jacobian, here.directions)
+            theta, here = trial, _Normal(errors, here.slopes, here.directions)
             damping = 0.1 * damping if damping > _LEAST_DAMPING else 0.0
             if fresh and damping <= _LITTLE and gain < (min(_NO_STEP, last) if damping else last):
                 break
@@ -372,9 +367,9 @@ class _Normal:
     ) -> None:
         size = errors.square().sum(-1)
         self.width = (_OUTLIER**2 * size.median()).clamp_min(_LEAST_OUTLIER**2)
-        self.errors, self.jacobian, self.directions = errors, jacobian, directions
+        self.errors, self.slopes, self.directions = errors, jacobian, directions
         self.trust = self._trust()
-        # slopes too steep for any trust may be beyond all numbers
+        # those too steep for any trust may be beyond all numbers
         self.jacobian = torch.where(self.trust[..., None, None] > _NO_TRUST, jacobian, 0.0)
         self.weight = self.trust / (1 + size / self.width)
         self.cost = self.cost_of(errors)
@@ -385,7 +380,7 @@ class _Normal:
         After a close encounter everything depends on everything: such errors are large, nearly
         random, and would steer the fit by their slopes whatever Cauchy's weight makes of them.
         """
-        slopes = (self.jacobian @ self.directions).norm(dim=2)
+        slopes = (self.slopes @ self.directions).norm(dim=2)
         usual = slopes.flatten(0, 1).nanmedian(0).values.clamp_min(torch.finfo(slopes.dtype).tiny)
         steep = (slopes / usual / _STEEP).square().sum(-1)
         return (1 / (1 + steep)).nan_to_num(nan=0.0)
@@ -466,7 +461,7 @@ def _errors(
     _assign(model, theta)
     with torch.no_grad():
         errors = torch.cat([final_error(model, problem, part) for part in problem.chunks()])
-    if problem.windows.path.noise is None:
+    if problem.windows.path.noise is None or not bool(errors.isfinite().any()):
         return errors
     # a start that was corrected too far says nothing of the form: as bad as any outlier, no worse
     return errors.nan_to_num(nan=_LOST).clamp(-_LOST, _LOST)

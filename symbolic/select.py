@@ -199,19 +199,21 @@ def _needed_constants(
             for form in _smaller(chosen.fit.fitted_form)
             if (trial := _refitted(form, chosen, train, held_out)) is not None
             and _surplus(trial, chosen, floor, held_out) <= 0
+            and not vague(trial.fit)
         ]
         if not smaller:
             break
-        least = min(smaller, key=lambda trial: trial.error)
+        least = min(smaller, key=_badness)
         reasons.append(f"{_text(least)} replaces {_text(chosen)}: held-out windows do as well")
         chosen = least
     return chosen, reasons
 
 
 def _smaller(form: Form) -> Iterator[Form]:
-    """A form with each constant zero in turn, or without each of its terms."""
+    """A form with each constant zero in turn, or without each of its terms; one of each shape."""
     if form.breaks:
         return
+    seen = set()
     numbers = {symbol(name): sympy.Float(value) for name, value in form.constants.items()}
     rests = [form.shape.xreplace({**numbers, s: sympy.S.Zero}) for s in numbers]
     whole = form.shape.xreplace(numbers)
@@ -220,8 +222,17 @@ def _smaller(form: Form) -> Iterator[Form]:
         if rest.has(sympy.nan, sympy.zoo, sympy.oo) or symbol("r") not in rest.free_symbols:
             continue
         smaller = form_of(sympy.Float(form.strength) * rest)
-        if smaller.complexity < form.complexity:
+        symmetric = is_symmetric(smaller.expression)
+        if smaller.complexity < form.complexity and symmetric and smaller.shape not in seen:
+            seen.add(smaller.shape)
             yield smaller
+
+
+def _badness(scored: Scored) -> float:
+    """What is compared between forms of one size: in noise, the misfit."""
+    if scored.misfit is None:
+        return scored.error
+    return float(scored.misfit.nan_to_num(nan=math.inf).median())
 
 
 def _refitted(form: Form, like: Scored, train: Problem, held_out: Problem) -> Scored | None:

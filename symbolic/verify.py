@@ -7,7 +7,7 @@ from dataclasses import replace
 import sympy
 import torch
 
-from gnsim.accelerations import shared_noise
+from gnsim.accelerations import deviations, known_noise, shared_noise
 from gnsim.dynamics import Dynamics, Split
 from gnsim.graph import displacement, distance
 from gnsim.models.terms import Term
@@ -17,9 +17,13 @@ from gnsim.symbolic.law import Constant, Verdict
 from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.refit import Fit, Problem, RefitError, adjust
 from gnsim.symbolic.select import NUMERICAL, error_sizes, mean_error, signed_errors, step_error
+from gnsim.windows import acceleration_scale, missed
 
 #: share of the acceleration that may stay unexplained, for a law and for a candidate of one
 _UNEXPLAINED, _NOTHING = 0.02, 0.5
+#: and within windows; what an acceleration of one leaves of a line, over the time squared: a force
+#: that swings once leaves half of what a constant one does
+_WITHIN, _BENT = 0.03, 0.25 / 180**0.5
 #: how much worse than on the training data, and than the network, a law may be
 _GENERALISES, _AS_NETWORK = 2.0, 1.5
 _DETERMINED = 5.0
@@ -62,7 +66,8 @@ def verify(
     ``verified`` only where all hold on `test`: the law leaves at most a fiftieth of the
     acceleration of any body unexplained, or what the noise of the data makes; does as well as on
     the data it was fitted to, and as the network; each of its constants differs from zero by five
-    standard errors; and what it leaves is nothing that a law could explain (`leftover`).
+    standard errors; what it leaves is nothing that a law could explain (`leftover`), and within
+    windows no more, or in noise, of no more variance than the noise.
     """
     law = fit.dynamics()
     train, unsettled = (fit.suited(problem) for problem in (train, test))
@@ -87,6 +92,7 @@ def verify(
         excused = torch.maximum(noise, torch.minimum(stepped, sizes["no_force"][0]))
     all_of_it = _by_body(sizes["no_force"][0], test)
     shares, of_noise = (_by_body(s, test) / all_of_it for s in (sizes["law"][0], excused))
+    within = _within(law, test) / all_of_it
     of_noise = _AS_NOISE * math.exp(_BY_LUCK * test.chance()) * of_noise
     unexplained = float(shares.max())
     misfit, most = _misfit(test)
@@ -98,6 +104,8 @@ def verify(
         f"which that is most (at most {_UNEXPLAINED:g} wanted{_or_noise(of_noise)})": bool(
             (shares <= of_noise.clamp_min(_UNEXPLAINED)).all()
         ),
+        f"within windows it leaves {float(within.max()):.2g} of it (at most {_WITHIN:g} "
+        "wanted)": bool((within <= _WITHIN).all()),
         f"its held-out error {errors['law']:.2g} stands against "
         f"{errors['law_on_training_data']:.2g} on the training data": beyond["law"]
         <= _GENERALISES * max(beyond["law_on_training_data"], mean_error(floor)),
@@ -130,6 +138,31 @@ def verify(
     return Verdict(False, "candidate", reasons), errors
 
 
+def _within(law: Dynamics, test: Problem) -> torch.Tensor:
+    """What a law leaves at the frames within the windows, at the worst of them, [bodies].
+
+    As a mean acceleration since the start, relative as errors are. Where starts were fitted to
+    positions as good as exact, the deviation of all frames, as the acceleration that would leave as
+    much. In noise `_misfit` tells.
+    """
+    windows = test.windows
+    if test.noisy:
+        return torch.zeros(test.bodies, dtype=torch.float64)
+    if windows.starts is None:
+        found = [
+            missed(law, test.integrator, part, test.substeps) / acceleration_scale(part)
+            for part in test.chunks()
+        ]
+        sizes = torch.cat(found, 2).norm(dim=-1).nan_to_num(nan=math.inf)
+        return torch.stack([_by_body(row.T, test) for row in sizes.unbind(1)]).amax(0)
+    path = windows.path
+    span, frames = float(path.t[-1] - path.t[0]), len(path)
+    deviation, _ = deviations(known_noise(path), span)
+    off = deviation * (windows.starts.misfit / frames).sqrt()
+    size = off / (_BENT * span**2) / acceleration_scale(windows)[-1, :, 0]
+    return _by_body(size[:, None].nan_to_num(nan=math.inf), test)
+
+
 def _misfit(test: Problem) -> tuple[float, float]:
     """The variance that is left at single frames over that of the noise, and the most by chance.
 
@@ -141,6 +174,8 @@ def _misfit(test: Problem) -> tuple[float, float]:
     if not test.noisy or starts is None:
         return 1.0, 1.0
     by_body = (starts.misfit / starts.freedom).view(-1, test.bodies).nan_to_num(nan=math.inf)
+    if not float(starts.freedom.mean()) > 0:  # no motion was finite anywhere
+        return math.inf, _MISFIT
     # of a chi-square of many degrees; the median of windows scatters by a quarter more than a mean
     chance = 1.25 * (2 / float(starts.freedom.mean()) / len(by_body)) ** 0.5
     return float(by_body.median(0).values.max()), _MISFIT + _BY_LUCK * chance
@@ -240,6 +275,8 @@ def _correlation(fit: Fit, test: Problem, floor: torch.Tensor) -> tuple[float, f
     system = windows.system[order]
 
     by_chance = shared_noise(windows.path) if test.noisy else torch.zeros(test.bodies)
+    apart = windows.start[order].diff()[system.diff() == 0]
+    adjacent = bool((apart == len(windows.path) - 1).any())
 
     def of(bodies: slice) -> tuple[float, float] | None:
         """None where hardly any error is above the floor."""
@@ -258,7 +295,7 @@ def _correlation(fit: Fit, test: Problem, floor: torch.Tensor) -> tuple[float, f
             return 0.0, _BLIND
         found = float((direction[lag:] * direction[:-lag]).sum(-1)[:, bodies][both].mean())
         # the noise of the frame between two windows is in both
-        shared = float(by_chance[bodies].mean()) if lag == 1 else 0.0
+        shared = float(by_chance[bodies].mean()) if lag == 1 and adjacent else 0.0
         excess = max(found - max(shared, 0.0), min(shared, 0.0) - found)
         return excess, max(_CORRELATION, bound)
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -130,14 +131,16 @@ class Training:
         From measured ones, stiff motion makes more of the noise than most forces do.
         """
         train, steps = self.sampler.trajectory, quiet_steps(self.sampler.trajectory, STILL)
-        valid = as_noisy_as(train, self.valid)
+        # difference quotients need all digits
+        valid = as_noisy_as(train, self.valid).to(torch.float64)
         windows = WindowSampler(valid, min(steps, len(valid) - 1)).spread(_FITTED_WINDOWS)
         if windows.path.noise is None:
             return self.validate()
         fixed = (self.loss.integrator, windows.path, self.loss.substeps)
+        model = deepcopy(self.model).double()
         with torch.no_grad():
-            starts = fitted_starts(self.model, *fixed)
-            errors = unexplained(self.model, *fixed, starts) / windows.typical[:, None]
+            starts = fitted_starts(model, *fixed)
+            errors = unexplained(model, *fixed, starts) / windows.typical[:, None]
         return float(errors.norm(dim=-1).nan_to_num(nan=torch.inf).median())
 
     def polish(self) -> None:

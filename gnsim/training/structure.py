@@ -13,6 +13,7 @@ from gnsim.config import did_you_mean
 from gnsim.errors import InputError, NonFiniteError
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import KINDS, Term, possible_terms
+from gnsim.noise import measured_noise
 from gnsim.state import Trajectory
 from gnsim.training.config import TrainingConfig
 from gnsim.training.step import Training
@@ -70,8 +71,9 @@ def choose_structure(
         with suppress(NonFiniteError):
             bare = replace(structure, terms=())
             without = _pilot(train, valid, longer, bare, seed, tell).unexplained()
-        # in noise, a longer training need not be the better one
-        with_them = min(errors[chosen], full.unexplained())
+        with_them = full.unexplained()
+        if measured_noise(train) is not None:  # a longer training need not be the better one
+            with_them = min(errors[chosen], with_them)
         terms = full.needed_terms() if with_them < _PREFERRED * without else ()
     return replace(structure, terms=terms), errors if len(errors) > 1 else {}
 
@@ -102,10 +104,12 @@ def check_terms(setting: str) -> None:
 
 def _couplings(train: Trajectory, config: TrainingConfig) -> tuple[str, ...]:
     if config.coupling == "charges" and not _may_have_charges(train):
+        there = [*train.attributes, *(["bonds"] if train.bonds is not None else [])]
         raise InputError(
-            f"training.coupling: hidden charges: wanted data without a charge, of {_LEAST_CHARGED} "
-            f"to {_MOST_CHARGED} bodies, found {train.num_nodes // train.num_systems} bodies with "
-            f"{', '.join(train.attributes) or 'no attributes'}; use training.coupling=auto"
+            f"training.coupling: hidden charges: wanted data without a charge or bonds, of "
+            f"{_LEAST_CHARGED} to {_MOST_CHARGED} bodies, found "
+            f"{train.num_nodes // train.num_systems} bodies with "
+            f"{', '.join(there) or 'no attributes'}; use training.coupling=auto"
         )
     if config.coupling != "auto":
         return (config.coupling,)

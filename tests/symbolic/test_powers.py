@@ -1,5 +1,7 @@
 """Power laws are put beside what engines offer, for each way in which attributes enter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,18 @@ def test_each_form_of_the_attributes_has_one() -> None:
 @pytest.mark.parametrize("text", ["mass_i*mass_j + 1/r", "(r + mass_i)**2"])
 def test_a_sum_with_the_distance_has_none(text: str) -> None:
     assert offered(text) == []
+
+
+def test_neutral_bodies_and_distances_that_hardly_differ_are_no_trouble() -> None:
+    messages, front = table(), [Candidate(parse("mass_i*mass_j/r", NAMES), 9, 1.0, "operon")]
+    X = messages.X.copy()
+    X[::7, 1] = 0.0
+    (found,) = powers(front, replace(messages, X=X, y=messages.y * (X[:, 1] != 0)))
+    assert at(found, 2.0) / at(found, 1.0) == pytest.approx(0.25, rel=1e-3)
+    still = messages.X.copy()
+    still[:, 0] = 1.0 + 1e-7 * still[:, 0]
+    assert powers(front, replace(messages, X=still)) == []
+    assert powers(front, replace(messages, y=0 * messages.y)) == []
 
 
 def test_a_force_of_both_signs_has_none() -> None:

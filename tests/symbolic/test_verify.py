@@ -179,9 +179,13 @@ def test_a_force_that_swings_once_a_window_is_seen_beside_noise(amplitude: float
 
 
 @pytest.mark.as_users_run_it
-@pytest.mark.parametrize(("amplitude", "frames"), [(0.08, 16), (0.0, 16)])
-def test_a_force_that_swings_in_time_is_no_law(amplitude: float, frames: float) -> None:
-    whole = swinging(amplitude, frames)
+@pytest.mark.parametrize("velocities", [True, False])
+@pytest.mark.parametrize(("amplitude", "frames"), [(0.08, 16), (0.0, 16), (0.08, 8)])
+def test_a_force_that_swings_in_time_is_no_law(
+    amplitude: float, frames: float, velocities: bool
+) -> None:
+    """Also with the period of the windows, over which its mean vanishes."""
+    whole = replace(swinging(amplitude, frames), velocity_given=velocities)
     train, test = (
         Problem.of(part, 8, 42, KahanLi6(), 1)
         for part in (whole.systems(torch.arange(6)), whole.systems(torch.arange(6, 12)))
