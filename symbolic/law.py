@@ -210,19 +210,21 @@ class Law:
         q: np.ndarray,
         v: np.ndarray | None = None,
         box: Sequence[float] | np.ndarray | None = None,
+        bonds: Sequence[Sequence[int]] | np.ndarray | None = None,
         **attributes: Any,
     ) -> np.ndarray:
         """Accelerations [bodies, dim] at positions `q` [bodies, dim], in the data's units.
 
         `v` [bodies, dim] is needed where a term depends on velocities. `box` [dim] holds the edges
-        of a periodic box, where bodies act through their nearest images. `attributes` are arrays
+        of a periodic box, where bodies act through their nearest images. `bonds` [2, bonds] are
+        the pairs that interact, where not all do. `attributes` are arrays
         [bodies]; those left out are the law's hidden ones, and mass is one where nobody gives it.
         Raises ValueError for other shapes, for missing velocities or a missing attribute, for two
-        bodies in one place, and for no box where the law was learned in one.
+        bodies in one place, and for no box or bonds where the law was learned with them.
         """
         from gnsim.symbolic.motion import acceleration
 
-        return acceleration(self, q, v, box, attributes)
+        return acceleration(self, q, v, box, bonds, attributes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the law as JSON, whole or not at all; floats are kept to the last bit."""

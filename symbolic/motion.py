@@ -16,6 +16,7 @@ def acceleration(
     q: np.ndarray,
     v: np.ndarray | None,
     box: Sequence[float] | np.ndarray | None,
+    bonds: Sequence[Sequence[int]] | np.ndarray | None,
     attributes: Mapping[str, Any],
 ) -> np.ndarray:
     """See `Law.acceleration`; [bodies, dim]."""
@@ -25,7 +26,7 @@ def acceleration(
     if v is not None and np.shape(v) != q.shape:
         raise ValueError(f"v: expected the shape {q.shape} of q, found {np.shape(v)}")
     known = _attributes(law, len(q), attributes)
-    target, source = np.nonzero(~np.eye(len(q), dtype=bool))
+    target, source = _ends(law, len(q), bonds)
     d = _nearest_image(law, q[source] - q[target], box)
     r = np.sqrt(np.square(d).sum(1))
     if (r == 0).any():
@@ -64,6 +65,25 @@ def _of_terms(
         attributes=attributes,
     )
     return torch.stack([field.force(state) for field in law.fields]).sum(0).numpy()
+
+
+def _ends(
+    law: "Law", bodies: int, bonds: Sequence[Sequence[int]] | np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Target and source of each pair that interacts, both ways round."""
+    if bonds is None:
+        if "bonds" in law.metadata:
+            raise ValueError(
+                "bonds: the law was learned between the bonds of its data, found none; "
+                "pass bonds=[2, bonds], the pairs of bodies that interact"
+            )
+        first, second = np.nonzero(~np.eye(bodies, dtype=bool))
+        return first, second
+    ends = np.asarray(bonds)
+    whole = ends.ndim == 2 and len(ends) == 2 and ends.dtype.kind in "iu"
+    if not whole or (ends.size and not (ends.min() >= 0 and ends.max() < bodies)):
+        raise ValueError(f"bonds: expected [2, bonds] of bodies from 0 to {bodies - 1}")
+    return np.concatenate([ends[0], ends[1]]), np.concatenate([ends[1], ends[0]])
 
 
 def _nearest_image(

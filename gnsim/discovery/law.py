@@ -84,15 +84,22 @@ def settle(
         complexity=chosen.complexity,
         loss=errors["law"],
         verdict=verdict,
-        metadata={**parts.metadata, "coupling": fit.coupling, "data": dataset.name, **_box(train)},
+        metadata={
+            **parts.metadata,
+            "coupling": fit.coupling,
+            "data": dataset.name,
+            **_space(train),
+        },
         terms=parts.terms,
     )
     tell("fitting constants", 2, 2, "")
     return law, errors
 
 
-def _box(trajectory: Trajectory) -> dict[str, list[float]]:
-    return {} if trajectory.box is None else {"box": trajectory.box.tolist()}
+def _space(trajectory: Trajectory) -> dict[str, list[float] | list[list[int]]]:
+    """The box and the bonds, without which the law is another one."""
+    parts = {"box": trajectory.box, "bonds": trajectory.bonds}
+    return {name: part.tolist() for name, part in parts.items() if part is not None}
 
 
 def problem(

@@ -16,6 +16,7 @@ from gnsim.models.coupled import Structure
 from gnsim.simulator import Simulator
 from gnsim.state import State, Trajectory
 from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.law import Law
 from gnsim.symbolic.parser import parse
 from gnsim.symbolic.refit import Problem, refit
 
@@ -92,6 +93,19 @@ def test_a_law_is_fitted_to_the_bonds_and_to_nothing_else() -> None:
 
     assert off(path) < 1e-4
     assert off(replace(path, bonds=None)) > 0.1
+
+
+def test_a_law_that_was_learned_between_bonds_asks_for_them() -> None:
+    state = chains()[0].systems(torch.tensor([0]))
+    law = Law("20*(r - 0.5)", {}, 2, metadata={"bonds": state.bonds.tolist()})
+    given = {"mass": state.mass.numpy()}
+    found = law.acceleration(state.q.numpy(), bonds=state.bonds.numpy(), **given)
+    true = hamiltonian("string").force(state) / state.mass[:, None]
+    assert np.allclose(found, true.numpy(), rtol=1e-10)
+    with pytest.raises(ValueError, match="bonds: the law was learned between the bonds"):
+        law.acceleration(state.q.numpy(), **given)
+    with pytest.raises(ValueError, match="bonds: expected"):
+        law.acceleration(state.q.numpy(), bonds=[[0], [BODIES]], **given)
 
 
 def test_a_state_of_no_bonds_has_all_pairs() -> None:

@@ -189,6 +189,9 @@ def test_slopes_beyond_all_numbers_have_no_say() -> None:
     jacobian = torch.ones(6, 1, 2, 1, dtype=torch.float64)
     plain = _Normal(errors[:4], jacobian[:4], torch.eye(1, dtype=torch.float64)).step(0.0)
     jacobian[4], jacobian[5] = 1e200, torch.inf
+    there = _Normal(errors, jacobian, torch.eye(1, dtype=torch.float64))
+    # nor at the next point, to which the same slopes are carried
+    assert torch.equal(_Normal(errors, there.slopes, there.directions).trust, there.trust)
     assert torch.equal(
         _Normal(errors, jacobian, torch.eye(1, dtype=torch.float64)).step(0.0), plain
     )
