@@ -38,7 +38,7 @@ SPRING = ["data", "make", "spring", "trajectories=3", "frames=5"]
         (["data", "check"], "Missing argument 'file'"),
         (["data", "list", "--owt"], "No such option"),
         ([*SPRING], "Missing option '--out'"),
-        (["data", "make", "sprng", "--out", "x.npz"], "did you mean 'spring'?"),
+        (["data", "make", "sprng", "--out", "x.npz"], "did you mean 'spring' or 'string'?"),
         ([*SPRING, "frmes=3", "--out", "x.npz"], "did you mean 'frames'?"),
         ([*SPRING, "frames=x", "--out", "x.npz"], "wanted int, found 'x'"),
         ([*SPRING, "frames=1", "--out", "x.npz"], "frames"),

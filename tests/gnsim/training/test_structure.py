@@ -1,8 +1,10 @@
 """Which terms a training can have."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from gnsim.datasets import Dataset, load
 from gnsim.errors import InputError
@@ -57,20 +59,22 @@ class Pilot:
 
 
 @pytest.mark.parametrize(
-    ("without", "longer", "kept"),
+    ("without", "longer", "noisy", "kept"),
     [
-        (0.5, 0.1, ("drag",)),
-        (0.15, 0.1, ()),
-        (0.21, 0.1, ("drag",)),
-        (0.01, 0.1, ()),
+        (0.5, 0.1, False, ("drag",)),
+        (0.15, 0.1, False, ()),
+        (0.21, 0.1, False, ("drag",)),
+        (0.01, 0.1, False, ()),
         # in noise, the longer training with the term may be the worse one
-        (0.21, 0.3, ("drag",)),
+        (0.21, 0.3, True, ("drag",)),
+        (0.21, 0.3, False, ()),
     ],
 )
 def test_a_term_must_still_help_after_a_longer_training(
     damped: Dataset,
     without: float,
     longer: float,
+    noisy: bool,
     kept: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -83,7 +87,10 @@ def test_a_term_must_still_help_after_a_longer_training(
         return Pilot(with_drag if drag else without, structure, drag)
 
     monkeypatch.setattr("gnsim.training.structure._pilot", pilot)
-    chosen, _ = choose_structure(damped.train, damped.valid, small(), 0, silent)
+    path = damped.train
+    if noisy:
+        path = replace(path, noise=torch.full((path.num_nodes, 2), 0.1, dtype=torch.float64))
+    chosen, _ = choose_structure(path, damped.valid, small(), 0, silent)
     assert tuple(term.name for term in chosen.terms) == kept
     assert [terms for _, terms in seen[1:]] == [("drag",), ()]
     assert all(steps > seen[0][0] for steps, _ in seen[1:])
