@@ -346,7 +346,10 @@ def _surplus(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) 
     """
     added = max(1, larger.complexity - smaller.complexity)
     if smaller.misfit is not None and larger.misfit is not None:
-        return _likelier(smaller.misfit, larger.misfit) - _NATS * added
+        # where the time step makes as much as noise, a form may imitate the integrator's error
+        stepped = floor > held_out.noise_share()
+        trusted = ~stepped.view(len(smaller.misfit), -1).any(1)
+        return _likelier(smaller.misfit[trusted], larger.misfit[trusted]) - _NATS * added
     least = floor.clamp(NUMERICAL, 1e6)
     sizes = [torch.maximum(s.sizes, least).clamp_max(1e6) for s in (smaller, larger)]
     by_window = (-1, held_out.bodies * sizes[0].shape[1])
