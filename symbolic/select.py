@@ -121,9 +121,10 @@ def select(
     chosen, reasons = scored[0], []
     for rival in scored[1:]:
         if _surplus(chosen, rival, floor, tested) > 0 and not vague(rival.fit):
-            reasons.append(f"{_text(rival)} replaces {_text(chosen)}: {_compared(chosen, rival)}")
+            why = _compared(chosen, rival, floor, tested)
+            reasons.append(f"{_text(rival)} replaces {_text(chosen)}: {why}")
             chosen = rival
-    reasons += [_rejection(rival, chosen) for rival in scored if rival is not chosen]
+    reasons += [_rejection(rival, chosen, floor, tested) for rival in scored if rival is not chosen]
     chosen, dropped = _needed_constants(chosen, train, held_out, floor)
     reasons += dropped
     chosen, dropped = _needed_terms(chosen, train, held_out, floor)
@@ -266,7 +267,7 @@ def _needed_terms(
         chosen = smaller
         reasons.append(f"the term {least.name} was dropped: held-out windows do not miss it")
     reasons += [
-        f"the term {term.name} was kept: {_compared(trial, chosen)}"
+        f"the term {term.name} was kept: {_compared(trial, chosen, floor, held_out)}"
         for term in terms
         if (trial := trials[term]) is not None
     ]
@@ -346,10 +347,7 @@ def _surplus(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) 
     """
     added = max(1, larger.complexity - smaller.complexity)
     if smaller.misfit is not None and larger.misfit is not None:
-        # where the time step makes as much as noise, a form may imitate the integrator's error
-        stepped = floor > held_out.noise_share()
-        trusted = ~stepped.view(len(smaller.misfit), -1).any(1)
-        return _likelier(smaller.misfit[trusted], larger.misfit[trusted]) - _NATS * added
+        return _likelier(smaller.misfit, larger.misfit, floor, held_out) - _NATS * added
     least = floor.clamp(NUMERICAL, 1e6)
     sizes = [torch.maximum(s.sizes, least).clamp_max(1e6) for s in (smaller, larger)]
     by_window = (-1, held_out.bodies * sizes[0].shape[1])
@@ -358,25 +356,29 @@ def _surplus(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) 
     return float(gain.mean()) - max(_MARGIN * added, _SIGNIFICANT * error)
 
 
-def _likelier(one: Tensor, other: Tensor) -> float:
-    """By how much the second of two misfits is likelier, no window adding more than `_NATS`."""
-    # where neither motion is finite, neither is likelier
-    return float((one - other).nan_to_num(nan=0.0).clamp(-_NATS, _NATS).sum())
+def _likelier(one: Tensor, other: Tensor, floor: Tensor, held_out: Problem) -> float:
+    """By how much the second of two misfits is likelier, no window adding more than `_NATS`.
+
+    Windows in which the time step makes as much as the noise add nothing: there a form may imitate
+    the integrator's error. Nor do those in which neither motion is finite.
+    """
+    trusted = ~(floor > held_out.noise_share()).view(len(one), -1).any(1)
+    return float((one - other)[trusted].nan_to_num(nan=0.0).clamp(-_NATS, _NATS).sum())
 
 
-def _compared(smaller: Scored, larger: Scored) -> str:
+def _compared(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) -> str:
     """What spoke for the larger of two forms."""
     if smaller.misfit is not None and larger.misfit is not None:
-        gain = _likelier(smaller.misfit, larger.misfit)
+        gain = _likelier(smaller.misfit, larger.misfit, floor, held_out)
         return f"it makes the held-out windows likelier by a factor of exp({gain:.3g})"
     return f"held-out error {larger.error:.2g} instead of {smaller.error:.2g}"
 
 
-def _rejection(rival: Scored, chosen: Scored) -> str:
+def _rejection(rival: Scored, chosen: Scored, floor: Tensor, held_out: Problem) -> str:
     if unknown := vague(rival.fit):
         why = f"the data do not determine its {', '.join(unknown)}"
     elif rival.misfit is not None and chosen.misfit is not None:
-        gain = _likelier(chosen.misfit, rival.misfit)
+        gain = _likelier(chosen.misfit, rival.misfit, floor, held_out)
         why = f"its held-out windows are less likely than those of {_text(chosen)}"
         if gain > 0:
             why = f"it makes held-out windows likelier by exp({gain:.3g}), too little for its size"
