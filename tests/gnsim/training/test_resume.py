@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,8 @@ def test_two_processes_of_torchrun_agree_and_one_writes(data, tmp_path):
     process = start(tmp_path, data, launcher=(sys.executable, *torchrun))
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    first, second = [line for line in out.split() if len(line) == 64]
+    # The two write to one pipe, where their lines may run into each other.
+    first, second = re.findall("[0-9a-f]{64}", out)
     assert first == second
     rows = (tmp_path / "training.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == [str(n) for n in range(5, 41, 5)]
