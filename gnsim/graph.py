@@ -64,5 +64,7 @@ def distance(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, " edges"
     """
     # component by component: several times as fast as a sum over so short an axis
     squared = reduce(torch.add, (c.square() for c in displacement.unbind(-1)))
+    if not squared.requires_grad:
+        return squared.sqrt()
     apart = squared > 0
     return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)

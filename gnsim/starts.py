@@ -104,14 +104,13 @@ def _fitted_part(
 ) -> Starts:
     """All windows of `path` at once."""
     if known is not None:
-        beside = _corrected(dynamics, integrator, path, substeps, known)
-        costs = [
-            _over_noise(path, *_off(dynamics, integrator, path, substeps, phase)).square().sum(1)
-            for phase in (known.phase, beside)
-        ]
-        better = (costs[1] < costs[0])[path.batch][None, :, None]
-        phase = torch.where(better, beside, known.phase)
-        return _fitted(dynamics, integrator, path, substeps, phase, 1)
+        rows = _rows(dynamics, integrator, path, substeps, known.phase)
+        beside = known.phase + _as_phase(known.inverse @ rows[..., None], path)
+        rows_beside = _rows(dynamics, integrator, path, substeps, beside)
+        better = rows_beside.square().sum(1) < rows.square().sum(1)
+        phase = torch.where(better[path.batch][None, :, None], beside, known.phase)
+        rows = torch.where(better[:, None], rows_beside, rows)
+        return _fitted(dynamics, integrator, path, substeps, phase, 1, rows)
     phase, frames = torch.stack([path.q[0], path.velocity[0]]), _FIRST_FRAMES
     while frames < len(path):
         first = path.frames(slice(0, frames))
@@ -127,15 +126,17 @@ def _fitted(
     substeps: int,
     phase: Float[Tensor, "2 nodes dim"],
     rounds: int,
+    known: Float[Tensor, "systems rows"] | None = None,
 ) -> Starts:
-    """So many steps from `phase`; the best of the starts seen."""
+    """So many steps from `phase`, whose differences may be `known`; the best of the starts seen."""
     best, step = phase, torch.zeros_like(phase)
     least = torch.full((path.num_systems,), torch.inf, dtype=phase.dtype)
     share = torch.ones_like(least)
     inverse, noise = phase.new_zeros(path.num_systems, 0, 0), torch.zeros_like(phase[0, :, 0])
     misfit, freedom = torch.full_like(noise, torch.inf), noise
     for _ in range(rounds):
-        rows = _over_noise(path, *_off(dynamics, integrator, path, substeps, phase))
+        rows = known if known is not None else _rows(dynamics, integrator, path, substeps, phase)
+        known = None
         slopes = _slopes(dynamics, path, max(1, substeps // _COARSER), phase)
         cost = rows.square().sum(1)
         better = cost < least
@@ -172,8 +173,8 @@ def _corrected(
     dynamics: Dynamics, integrator: Integrator, path: Trajectory, substeps: int, starts: Starts
 ) -> Float[Tensor, "2 nodes dim"]:
     """Positions and velocities of `starts` after one step with the slopes that these bring."""
-    off = _off(dynamics, integrator, path, substeps, starts.phase)
-    return starts.phase + _as_phase(starts.inverse @ _over_noise(path, *off)[..., None], path)
+    rows = _rows(dynamics, integrator, path, substeps, starts.phase)
+    return starts.phase + _as_phase(starts.inverse @ rows[..., None], path)
 
 
 def _slopes(
@@ -191,7 +192,7 @@ def _slopes(
     copies = phase.view(1, 2, -1, bodies, dim) + moves
     flat = copies.transpose(0, 1).reshape(2, -1, dim)
     many = _repeated(path, unknowns + 1)
-    rows = _over_noise(many, *_off(dynamics, Yoshida4(), many, substeps, flat))
+    rows = _rows(dynamics, Yoshida4(), many, substeps, flat)
     rows = rows.view(unknowns + 1, path.num_systems, -1)
     return ((rows[0] - rows[1:]) / steps[:, None, None]).permute(1, 2, 0)
 
@@ -255,6 +256,17 @@ def _off(
     q = torch.cat([phase[:1], positions])
     v = torch.cat([phase[1:], velocities])
     return nearest_image(path.q - q, path.box), path.velocity - v
+
+
+def _rows(
+    dynamics: Dynamics,
+    integrator: Integrator,
+    path: Trajectory,
+    substeps: int,
+    phase: Float[Tensor, "2 nodes dim"],
+) -> Float[Tensor, "systems rows"]:
+    """What `_off` gives, over its noise."""
+    return _over_noise(path, *_off(dynamics, integrator, path, substeps, phase))
 
 
 def _over_noise(

@@ -87,12 +87,16 @@ class State(_System):
         """Every unordered pair of bodies that interact, once: row 0 the source, row 1 target."""
         return all_pairs(self.batch) if self.bonds is None else bonded_pairs(self.bonds, self.batch)
 
+    @cached_property
+    def ends(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """The attributes of the source and of the target of each of `pairs`."""
+        source, target = ({k: v[n] for k, v in self.attributes.items()} for n in self.pairs)
+        return source, target
+
     def moved(self, q: Float[Tensor, "nodes dim"], p: Float[Tensor, "nodes dim"]) -> "State":
-        """The same bodies elsewhere; what depends on the batch alone is not computed again."""
-        state = replace(self, q=q, p=p)
-        for name in ("pairs", "mass", "num_systems"):
-            if name in self.__dict__:
-                state.__dict__[name] = self.__dict__[name]
+        """The same bodies elsewhere; what was cached depends on neither, and is kept."""
+        state = object.__new__(State)
+        state.__dict__.update(self.__dict__, q=q, p=p)
         return state
 
     def systems(self, selected: Int[Tensor, " selected"]) -> "State":

@@ -25,7 +25,6 @@ from gnsim.models.pairwise import (
     PairPotential,
     PairSum,
     PairwiseHamiltonian,
-    attributes_of_pairs,
     pair_forces,
     pairs_and_fields,
     scatter,
@@ -125,6 +124,8 @@ class CoupledPairs(Split):
 
     def fields(self) -> tuple[Field, ...]:
         """The terms with their present coefficients."""
+        if not self.terms:
+            return ()
         counts = [len(term.symbols) for term in self.terms]
         values = self.coefficients.split(counts)
         return tuple(Field(t, v) for t, v in zip(self.terms, values, strict=True))
@@ -165,7 +166,7 @@ class CoupledPairs(Split):
     def messages(self, state: State) -> Messages:
         """The radial force along each edge, without the hidden numbers that multiply it."""
         r = distance(displacement(state.q, state.pairs, state.box))
-        attributes = attributes_of_pairs(state)
+        attributes = state.ends
         force = self.pair.force(r, *attributes)
         source, target = state.pairs
         if self.coupling.hides_masses:

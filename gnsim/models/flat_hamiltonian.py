@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gnsim.dynamics import Hamiltonian
 from gnsim.graph import displacement
-from gnsim.models.pairwise import Attributes, attributes_of_pairs
+from gnsim.models.pairwise import Attributes
 from gnsim.models.vector_messages import VectorMessageModel, VectorMessages, columns, perceptron
 from gnsim.state import State
 
@@ -35,7 +35,7 @@ class FlatHamiltonian(Hamiltonian, VectorMessageModel):
         self.self = perceptron(dim + len(attributes), hidden, 1, generator, bias=False)
 
     def energy(self, state: State) -> Float[Tensor, " systems"]:
-        pair = self._pair_energy(self._displacement(state), *attributes_of_pairs(state))
+        pair = self._pair_energy(self._displacement(state), *state.ends)
         own = columns(state, self.attributes, torch.arange(state.num_nodes))
         single = self.self(torch.cat([state.velocity, *own], 1))[:, 0]
         total = single.new_zeros(state.num_systems).index_add(0, state.batch, single)
@@ -43,7 +43,7 @@ class FlatHamiltonian(Hamiltonian, VectorMessageModel):
 
     def messages(self, state: State) -> VectorMessages:
         """``-dE/dq_i`` of each pair, on its target i; once for each pair, not both ways."""
-        attributes = attributes_of_pairs(state)
+        attributes = state.ends
         with torch.enable_grad():
             d = self._displacement(state).detach().requires_grad_()
             (force,) = torch.autograd.grad(self._pair_energy(d, *attributes).sum(), d)

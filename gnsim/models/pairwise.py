@@ -156,7 +156,7 @@ class PairwiseHamiltonian(SeparableHamiltonian):
         """The radial force along each edge, with the attributes of its ends."""
         state = self.attach(state)
         r = distance(displacement(state.q, state.pairs, state.box))
-        attributes = attributes_of_pairs(state)
+        attributes = state.ends
         force = self.pair.force(r, *attributes)
         source, target = state.pairs
         share = share_of_pull(force / state.mass[target], force / state.mass[source], state)
@@ -164,7 +164,7 @@ class PairwiseHamiltonian(SeparableHamiltonian):
 
     def potential(self, state: State) -> Float[Tensor, " systems"]:
         r = distance(displacement(state.q, state.pairs, state.box))
-        energy = self.pair.energy(r, *attributes_of_pairs(state))
+        energy = self.pair.energy(r, *state.ends)
         total = energy.new_zeros(state.num_systems)
         total = total.index_add(0, state.batch[state.pairs[1]], energy)
         for field in self.fields:
@@ -236,14 +236,8 @@ def share_of_pull(
     return torch.maximum(on_target.abs() / total[target], on_source.abs() / total[source])
 
 
-def attributes_of_pairs(state: State) -> tuple[Attributes, Attributes]:
-    """The attributes of the source and of the target of each pair."""
-    source, target = ({k: v[nodes] for k, v in state.attributes.items()} for nodes in state.pairs)
-    return source, target
-
-
 def pair_forces(pair: PairPotential, state: State) -> Float[Tensor, "pairs dim"]:
     """The force of each pair on its target; minus that acts on its source."""
     d = displacement(state.q, state.pairs, state.box)
     r = distance(d)
-    return (pair.force(r, *attributes_of_pairs(state)) / r)[:, None] * d
+    return (pair.force(r, *state.ends) / r)[:, None] * d

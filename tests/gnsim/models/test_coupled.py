@@ -7,7 +7,7 @@ from gnsim.graph import displacement, distance
 from gnsim.integrators import Leapfrog
 from gnsim.metrics import energy_drift
 from gnsim.models.coupled import COUPLINGS, CoupledPairs, Structure
-from gnsim.models.pairwise import Attributes, PairPotential, attributes_of_pairs
+from gnsim.models.pairwise import Attributes, PairPotential
 from gnsim.simulator import Simulator
 from gnsim.state import State
 
@@ -178,7 +178,7 @@ def test_messages_times_their_factor_are_the_pair_forces(name: str) -> None:
     canonical = model.canonical()
     attached = canonical.attach(state)
     r = distance(displacement(attached.q, attached.pairs))
-    source, target = attributes_of_pairs(attached)
+    source, target = attached.ends
     factor = {
         "mass_i*mass_j": lambda: source["mass"] * target["mass"],
         "charge_i*charge_j": lambda: source["charge"] * target["charge"],
