@@ -1,7 +1,6 @@
 """Which candidate is the law: each is refitted on trajectories and compared on held-out ones."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,53 +8,24 @@ import sympy
 import torch
 from torch import Tensor
 
-from gnsim.dynamics import Dynamics
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import Term
-from gnsim.symbolic.expressions import complexity, is_symmetric
+from gnsim.symbolic.expressions import is_symmetric
 from gnsim.symbolic.forms import Form, form_of
 from gnsim.symbolic.front import Candidate
-from gnsim.symbolic.naming import constant_names, named_force
+from gnsim.symbolic.naming import constant_names
+from gnsim.symbolic.normal_equations import RefitError
 from gnsim.symbolic.parser import symbol
-from gnsim.symbolic.refit import Fit, Problem, RefitError, adjust, final_error, refit
-from gnsim.symbolic.simplify import rounded_exponents
+from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.refit import Fit, adjust, refit
 from gnsim.symbolic.text import force_text
+from gnsim.symbolic.trials import Scored, likelier, on_trial, scored
+from gnsim.symbolic.window_errors import NUMERICAL, step_error
 
-#: relative errors below this are the integrator's; forms are not told apart by them
-NUMERICAL = 1e-6
 #: fall of the log error for each unit of size, and standard errors, that a larger form must show
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
-#: gain in log likelihood for each unit of size in noise, and of one window at most
+#: gain in log likelihood for each unit of size in noise
 _NATS = 5.0
-#: differences below this many times what halving the time step changes are the integrator's
-_STEP_ERRORS = 3.0
-#: where the refit of a softening starts
-_SOFTENING = sympy.Float(1e-3)
-#: so many forms, the simplest, are refitted however late it is
-_LEAST_REFITTED = 3
-#: forms up to this size are tried softened
-_SMALL = 10
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A candidate as refitted: its size, and its mean held-out error (geometric, relative).
-
-    `sizes` are those of the errors, [nodes, kinds], and `misfit` that of each window in noise.
-    """
-
-    fit: Fit
-    complexity: int
-    error: float
-    loss: float
-    engine: str
-    sizes: Tensor
-    misfit: Tensor | None
-
-    @property
-    def force(self) -> sympy.Expr:
-        """The pair force with its constants by name, as a law has them."""
-        return named_force(self.fit)
 
 
 @dataclass(frozen=True)
@@ -65,6 +35,26 @@ class Selection:
     chosen: Scored
     scored: tuple[Scored, ...]
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Resolution:
+    """What held-out windows of `bodies` can tell: errors below `floor` [nodes, kinds] are a step's.
+
+    In noise, all but the `trusted` windows have steps that make as much as the noise: there a form
+    may imitate the error of the integrator.
+    """
+
+    floor: Tensor
+    bodies: int
+    trusted: Tensor
+
+    @classmethod
+    def of(cls, fit: Fit, held_out: Problem) -> "_Resolution":
+        tested = fit.suited(held_out).settled(fit.dynamics())
+        floor = step_error(fit.dynamics(), tested)
+        stepped = (floor > tested.noise_share()).view(len(tested.windows.start), -1).any(1)
+        return cls(floor, tested.bodies, ~stepped)
 
 
 def select(
@@ -89,108 +79,28 @@ def select(
     Raises:
         RefitError: no candidate's motion is finite on the data.
     """
-    offered = _Offered()
-    for candidate in candidates:
-        offered.add(candidate.equation, candidate)
-    scored: list[Scored] = []
-    failures: list[str] = []
-    done = 0
-    while offered.waiting:
-        if done >= _LEAST_REFITTED and deadline is not None and time.monotonic() > deadline:
-            failures.append(f"{len(offered.waiting)} forms, for which no time was left")
-            break
-        expression, candidate = offered.waiting.pop(0)
-        try:
-            scored.append(_score(expression, candidate, structure, train, held_out, start))
-            # an exponent that the engine got wrong may be near an integer now
-            rounded = rounded_exponents(scored[-1].fit.fitted_form.expression)
-            if rounded is not None:
-                offered.add(rounded, candidate)
-        except RefitError as unfit:
-            failures.append(str(unfit))
-        done += 1
-        if progress:
-            progress(done, done + len(offered.waiting))
-    failures = offered.left_out + failures
-    if not scored:
+    tried, failures = on_trial(candidates, structure, train, held_out, start, progress, deadline)
+    if not tried:
         raise RefitError(failures[0] if failures else "no candidate equation to refit")
-    scored.sort(key=lambda s: (s.complexity, s.error))
-    best = min(scored, key=lambda s: s.error).fit
-    tested = best.suited(held_out).settled(best.dynamics())
-    floor = step_error(best.dynamics(), tested)
-    chosen, reasons = scored[0], []
-    for rival in scored[1:]:
-        if _surplus(chosen, rival, floor, tested) > 0 and not vague(rival.fit):
-            why = _compared(chosen, rival, floor, tested)
+    tried.sort(key=lambda s: (s.complexity, s.error))
+    limits = _Resolution.of(min(tried, key=lambda s: s.error).fit, held_out)
+    chosen, reasons = tried[0], []
+    for rival in tried[1:]:
+        if _surplus(chosen, rival, limits) > 0 and not vague(rival.fit):
+            why = _compared(chosen, rival, limits)
             reasons.append(f"{_text(rival)} replaces {_text(chosen)}: {why}")
             chosen = rival
-    reasons += [_rejection(rival, chosen, floor, tested) for rival in scored if rival is not chosen]
-    chosen, dropped = _needed_constants(chosen, train, held_out, floor)
+    reasons += [_rejection(rival, chosen, limits) for rival in tried if rival is not chosen]
+    chosen, dropped = _needed_constants(chosen, train, held_out, limits)
     reasons += dropped
-    chosen, dropped = _needed_terms(chosen, train, held_out, floor)
+    chosen, dropped = _needed_terms(chosen, train, held_out, limits)
     reasons += dropped
     reasons += [f"left out: {failure}" for failure in failures]
-    return Selection(chosen, tuple(scored), tuple(reasons))
-
-
-def error_sizes(model: Dynamics, problem: Problem) -> Tensor:
-    """Size of each relative error, [nodes, kinds], NaN taken as infinite.
-
-    Of noisy windows from the starts that `problem` has: see `Problem.settled`.
-    """
-    return signed_errors(model, problem).norm(dim=-1).nan_to_num(nan=math.inf)
-
-
-def signed_errors(model: Dynamics, problem: Problem) -> Tensor:
-    """Relative errors at the ends of the windows, [nodes, kinds, dim]."""
-    with torch.no_grad():
-        return torch.cat([final_error(model, problem, part) for part in problem.chunks()])
-
-
-def step_error(model: Dynamics, problem: Problem) -> Tensor:
-    """Three times what halving the time step changes in each error, [nodes, kinds]."""
-    finer = replace(problem, substeps=2 * problem.substeps)
-    change = signed_errors(model, problem) - signed_errors(model, finer)
-    return _STEP_ERRORS * change.norm(dim=-1).nan_to_num(nan=math.inf)
-
-
-def mean_error(sizes: Tensor) -> float:
-    """Geometric mean: every body and window counts alike, close encounters and quiet years."""
-    return float(sizes.clamp(1e-15, 1e6).log().mean().exp())
-
-
-def _score(
-    expression: sympy.Expr,
-    candidate: Candidate,
-    structure: Structure,
-    train: Problem,
-    held_out: Problem,
-    start: Tensor,
-) -> Scored:
-    form = form_of(expression)
-    # the network's couplings times the form's strength over the network's own, which is one
-    scaled, _ = COUPLINGS[structure.coupling].counts(train.bodies)
-    strengths = torch.ones_like(start)
-    strengths[:scaled] = form.strength
-    fit = refit(form, structure, train, start * strengths)
-    return _scored(fit, candidate.loss, candidate.engine, held_out)
-
-
-def _scored(fit: Fit, loss: float, engine: str, held_out: Problem) -> Scored:
-    model = fit.dynamics()
-    settled = fit.suited(held_out).settled(model)
-    sizes = error_sizes(model, settled)
-    size = fit.form.complexity + sum(map(_size, fit.structure.terms))
-    return Scored(fit, size, mean_error(sizes), loss, engine, sizes, settled.misfit())
-
-
-def _size(term: Term) -> int:
-    """A product of each coefficient with what it multiplies, and the sum with the rest."""
-    return 1 + 2 * len(term.symbols) + bool(term.weight)
+    return Selection(chosen, tuple(tried), tuple(reasons))
 
 
 def _needed_constants(
-    chosen: Scored, train: Problem, held_out: Problem, floor: Tensor
+    chosen: Scored, train: Problem, held_out: Problem, limits: _Resolution
 ) -> tuple[Scored, list[str]]:
     """The chosen form without the constants that may as well be zero, and what replaced what."""
     reasons = []
@@ -199,7 +109,7 @@ def _needed_constants(
             trial
             for form in _smaller(chosen.fit.fitted_form)
             if (trial := _refitted(form, chosen, train, held_out)) is not None
-            and _surplus(trial, chosen, floor, held_out) <= 0
+            and _surplus(trial, chosen, limits) <= 0
             and not vague(trial.fit)
         ]
         if not smaller:
@@ -244,20 +154,20 @@ def _refitted(form: Form, like: Scored, train: Problem, held_out: Problem) -> Sc
     scaled, _ = COUPLINGS[fit.coupling].counts(train.bodies)
     x[:scaled] *= form.strength / fit.form.strength
     try:
-        return _scored(refit(form, fit.structure, train, x), like.loss, like.engine, held_out)
+        return scored(refit(form, fit.structure, train, x), like.loss, like.engine, held_out)
     except RefitError:
         return None
 
 
 def _needed_terms(
-    chosen: Scored, train: Problem, held_out: Problem, floor: Tensor
+    chosen: Scored, train: Problem, held_out: Problem, limits: _Resolution
 ) -> tuple[Scored, list[str]]:
     """The chosen form without the terms that it can do without, and what was dropped and kept."""
     reasons = []
     while terms := chosen.fit.structure.terms:
         trials = {term: _without(term, chosen, train, held_out) for term in terms}
         missed = {
-            term: _surplus(trial, chosen, floor, held_out) if trial else math.inf
+            term: _surplus(trial, chosen, limits) if trial else math.inf
             for term, trial in trials.items()
         }
         least = min(missed, key=missed.__getitem__)
@@ -267,7 +177,7 @@ def _needed_terms(
         chosen = smaller
         reasons.append(f"the term {least.name} was dropped: held-out windows do not miss it")
     reasons += [
-        f"the term {term.name} was kept: {_compared(trial, chosen, floor, held_out)}"
+        f"the term {term.name} was kept: {_compared(trial, chosen, limits)}"
         for term in terms
         if (trial := trials[term]) is not None
     ]
@@ -284,51 +194,7 @@ def _without(term: Term, chosen: Scored, train: Problem, held_out: Problem) -> S
         smaller = adjust(fit.fitted_form, replace(fit.structure, terms=terms), train, fit.x[mask])
     except RefitError:
         return None
-    return _scored(smaller, chosen.loss, chosen.engine, held_out)
-
-
-class _Offered:
-    """The forms to be refitted: those offered and their variants, one of each shape."""
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[sympy.Expr, Candidate]] = []
-        self.left_out: list[str] = []
-        self._seen: set[sympy.Expr] = set()
-
-    def add(self, equation: sympy.Expr, candidate: Candidate) -> None:
-        for expression in _variants(equation):
-            shape = form_of(expression).shape
-            if shape in self._seen:
-                continue
-            self._seen.add(shape)
-            if is_symmetric(expression):
-                self.waiting.append((expression, candidate))
-            else:
-                self.left_out.append(f"{expression} changes when the two bodies are exchanged")
-
-
-def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:
-    """An expression; with exponents rounded; and that with its negative powers of r softened.
-
-    A softening is far smaller than the distances that most messages are about, so that an engine
-    does not see it; trajectories with close encounters do.
-    """
-    yield expression
-    if isinstance(expression, sympy.Piecewise):
-        return
-    rounded = rounded_exponents(expression)
-    if rounded is not None:
-        yield rounded
-    r = symbol("r")
-    plain = expression if rounded is None else rounded
-    if complexity(plain) > _SMALL:
-        return
-    softened = plain.replace(
-        lambda e: e.is_Pow and e.base == r and e.exp.is_negative,
-        lambda e: (r + _SOFTENING) ** e.exp,
-    )
-    if softened != plain:
-        yield softened
+    return scored(smaller, chosen.loss, chosen.engine, held_out)
 
 
 def vague(fit: Fit) -> tuple[str, ...]:
@@ -339,7 +205,7 @@ def vague(fit: Fit) -> tuple[str, ...]:
     return tuple(name for name, known in zip(names, determined.tolist(), strict=True) if not known)
 
 
-def _surplus(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) -> float:
+def _surplus(smaller: Scored, larger: Scored, limits: _Resolution) -> float:
     """By how much more than its size and chance ask for the larger of two forms is better.
 
     The mean fall of the log error; or where noise rules, of which no form leaves less, the gain in
@@ -347,38 +213,33 @@ def _surplus(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) 
     """
     added = max(1, larger.complexity - smaller.complexity)
     if smaller.misfit is not None and larger.misfit is not None:
-        return _likelier(smaller.misfit, larger.misfit, floor, held_out) - _NATS * added
-    least = floor.clamp(NUMERICAL, 1e6)
+        return _likelier(smaller.misfit, larger.misfit, limits) - _NATS * added
+    least = limits.floor.clamp(NUMERICAL, 1e6)
     sizes = [torch.maximum(s.sizes, least).clamp_max(1e6) for s in (smaller, larger)]
-    by_window = (-1, held_out.bodies * sizes[0].shape[1])
+    by_window = (-1, limits.bodies * sizes[0].shape[1])
     gain = (sizes[0].log() - sizes[1].log()).view(by_window).mean(1)
     error = float(gain.std()) / max(1, len(gain) - 1) ** 0.5
     return float(gain.mean()) - max(_MARGIN * added, _SIGNIFICANT * error)
 
 
-def _likelier(one: Tensor, other: Tensor, floor: Tensor, held_out: Problem) -> float:
-    """By how much the second of two misfits is likelier, no window adding more than `_NATS`.
-
-    Windows in which the time step makes as much as the noise add nothing: there a form may imitate
-    the integrator's error. Nor do those in which neither motion is finite.
-    """
-    trusted = ~(floor > held_out.noise_share()).view(len(one), -1).any(1)
-    return float((one - other)[trusted].nan_to_num(nan=0.0).clamp(-_NATS, _NATS).sum())
+def _likelier(one: Tensor, other: Tensor, limits: _Resolution) -> float:
+    """By how much the second of two misfits is likelier in the windows that can be trusted."""
+    return likelier(one[limits.trusted], other[limits.trusted])
 
 
-def _compared(smaller: Scored, larger: Scored, floor: Tensor, held_out: Problem) -> str:
+def _compared(smaller: Scored, larger: Scored, limits: _Resolution) -> str:
     """What spoke for the larger of two forms."""
     if smaller.misfit is not None and larger.misfit is not None:
-        gain = _likelier(smaller.misfit, larger.misfit, floor, held_out)
+        gain = _likelier(smaller.misfit, larger.misfit, limits)
         return f"it makes the held-out windows likelier by a factor of exp({gain:.3g})"
     return f"held-out error {larger.error:.2g} instead of {smaller.error:.2g}"
 
 
-def _rejection(rival: Scored, chosen: Scored, floor: Tensor, held_out: Problem) -> str:
+def _rejection(rival: Scored, chosen: Scored, limits: _Resolution) -> str:
     if unknown := vague(rival.fit):
         why = f"the data do not determine its {', '.join(unknown)}"
     elif rival.misfit is not None and chosen.misfit is not None:
-        gain = _likelier(chosen.misfit, rival.misfit, floor, held_out)
+        gain = _likelier(chosen.misfit, rival.misfit, limits)
         why = f"its held-out windows are less likely than those of {_text(chosen)}"
         if gain > 0:
             why = f"it makes held-out windows likelier by exp({gain:.3g}), too little for its size"

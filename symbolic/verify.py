@@ -14,9 +14,17 @@ from gnsim.models.terms import Term
 from gnsim.state import State
 from gnsim.symbolic.forms import Form
 from gnsim.symbolic.law import Constant, Verdict
+from gnsim.symbolic.normal_equations import RefitError
 from gnsim.symbolic.parser import symbol
-from gnsim.symbolic.refit import Fit, Problem, RefitError, adjust
-from gnsim.symbolic.select import NUMERICAL, error_sizes, mean_error, signed_errors, step_error
+from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.refit import Fit, adjust
+from gnsim.symbolic.window_errors import (
+    NUMERICAL,
+    error_sizes,
+    mean_error,
+    signed_errors,
+    step_error,
+)
 from gnsim.windows import acceleration_scale, missed
 
 #: share of the acceleration that may stay unexplained, for a law and for a candidate of one

@@ -17,7 +17,8 @@ from gnsim.symbolic.breaks import JOINED
 from gnsim.symbolic.front import Candidate, pareto_front, steepest
 from gnsim.symbolic.law import Constant, Law
 from gnsim.symbolic.powers import POWER
-from gnsim.symbolic.refit import Problem, adjust_to_the_step
+from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.refit import adjust_to_the_step
 from gnsim.symbolic.select import Selection, select
 from gnsim.symbolic.verify import verify
 

@@ -18,7 +18,8 @@ from gnsim.state import State, Trajectory
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.parser import parse
-from gnsim.symbolic.refit import Problem, refit
+from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.refit import refit
 
 BODIES = 4
 

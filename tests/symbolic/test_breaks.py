@@ -19,7 +19,8 @@ from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.law import Constant, Law
 from gnsim.symbolic.messages import MessageTable
 from gnsim.symbolic.parser import ParseError, parse
-from gnsim.symbolic.refit import Problem, refit
+from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.refit import refit
 
 BROKEN = "Piecewise((0, r < 1.99), (2*(r - 0.99), True))"
 SMOOTH = {

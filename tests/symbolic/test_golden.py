@@ -21,7 +21,7 @@ from gnsim.symbolic.engines import engine
 from gnsim.symbolic.front import gathered, steepest
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.messages import sample_messages
-from gnsim.symbolic.refit import Problem
+from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.select import select
 from gnsim.windows import WindowSampler
 

@@ -11,16 +11,14 @@ from gnsim.integrators import KahanLi6, Leapfrog
 from gnsim.models.coupled import Structure
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.normal_equations import Normal, RefitError, _solve
 from gnsim.symbolic.parser import parse
+from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import (
     Fit,
-    Problem,
-    RefitError,
     _errors,
     _jacobian,
     _model,
-    _Normal,
-    _solve,
     adjust_to_the_step,
     refit,
 )
@@ -187,14 +185,12 @@ def test_a_motion_that_is_not_finite_is_refused() -> None:
 def test_slopes_beyond_all_numbers_have_no_say() -> None:
     errors = torch.ones(6, 1, 2, dtype=torch.float64)
     jacobian = torch.ones(6, 1, 2, 1, dtype=torch.float64)
-    plain = _Normal(errors[:4], jacobian[:4], torch.eye(1, dtype=torch.float64)).step(0.0)
+    plain = Normal(errors[:4], jacobian[:4], torch.eye(1, dtype=torch.float64)).step(0.0)
     jacobian[4], jacobian[5] = 1e200, torch.inf
-    there = _Normal(errors, jacobian, torch.eye(1, dtype=torch.float64))
+    there = Normal(errors, jacobian, torch.eye(1, dtype=torch.float64))
     # nor at the next point, to which the same slopes are carried
-    assert torch.equal(_Normal(errors, there.slopes, there.directions).trust, there.trust)
-    assert torch.equal(
-        _Normal(errors, jacobian, torch.eye(1, dtype=torch.float64)).step(0.0), plain
-    )
+    assert torch.equal(Normal(errors, there.slopes, there.directions).trust, there.trust)
+    assert torch.equal(Normal(errors, jacobian, torch.eye(1, dtype=torch.float64)).step(0.0), plain)
 
 
 def test_slopes_that_are_no_numbers_are_refused() -> None:

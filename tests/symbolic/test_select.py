@@ -17,7 +17,7 @@ from gnsim.state import Trajectory
 from gnsim.symbolic.equality import equals
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.parser import parse
-from gnsim.symbolic.refit import Problem
+from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.select import Selection, select
 
 ONE = torch.ones(1, dtype=torch.float64)
@@ -101,6 +101,21 @@ def test_a_constant_that_may_as_well_be_zero_is_dropped() -> None:
     selection = chosen(None, "1.9*Abs(r + 0.05) - 1.7 + 0.01/r")
     assert equals(selection.chosen.fit.form.shape, "r - c")
     assert any("held-out windows do as well" in reason for reason in selection.reasons)
+
+
+@pytest.mark.as_users_run_it
+def test_in_noise_the_first_frames_leave_hopeless_forms_behind() -> None:
+    path = simulate("spring", trajectories=50, bodies=3, dim=2, frames=13, noise=0.003)
+    parts = (path.systems(torch.arange(40)), path.systems(torch.arange(40, 50)))
+    problems = [Problem.of(part, 12, 40, KahanLi6(), 1) for part in parts]
+    texts = ("1.5*r - 1.0", "1.5*r - 1.0 + 0.02*r**2", "0.5/r**2")
+    candidates = [Candidate(parse(text, ("r",)), 0, 0.0, "test") for text in texts]
+    selection = select(candidates, Structure("none"), *problems, ONE)
+    assert equals(selection.chosen.fit.form.shape, "r - c")
+    assert len(selection.scored) == 2
+    behind = [reason for reason in selection.reasons if "the first frames" in reason]
+    assert behind
+    assert all("**2: the first frames" in reason for reason in behind)
 
 
 @pytest.mark.as_users_run_it

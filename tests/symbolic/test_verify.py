@@ -19,7 +19,8 @@ from gnsim.state import State, Trajectory
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.law import Constant, Verdict
 from gnsim.symbolic.parser import parse
-from gnsim.symbolic.refit import Problem, refit
+from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.refit import refit
 from gnsim.symbolic.verify import Inertia, verify
 
 KNOWN = {"k": Constant(2.0, 1e-3)}

@@ -1,0 +1,99 @@
+"""Weighted normal equations of errors and what they fall by per unit of each parameter."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+#: slopes so many times the median halve the trust in an error; less trust than this is none
+_STEEP, _NO_TRUST = 10.0, 1e-20
+#: errors above this many times the median, and above this share of the acceleration, are outliers
+_OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
+
+
+class RefitError(ValueError):
+    """A form that cannot be fitted: its motion is not finite on the data."""
+
+
+class Normal:
+    """Weighted normal equations at one point."""
+
+    def __init__(
+        self,
+        errors: Float[Tensor, "nodes kinds dim"],
+        jacobian: Float[Tensor, "nodes kinds dim p"],
+        directions: Float[Tensor, "p some"],
+    ) -> None:
+        size = errors.square().sum(-1)
+        self.width = (_OUTLIER**2 * size.median()).clamp_min(_LEAST_OUTLIER**2)
+        self.errors, self.slopes, self.directions = errors, jacobian, directions
+        self.trust = self._trust()
+        # those too steep for any trust may be beyond all numbers
+        self.jacobian = torch.where(self.trust[..., None, None] > _NO_TRUST, jacobian, 0.0)
+        self.weight = self.trust / (1 + size / self.width)
+        self.cost = self.cost_of(errors)
+
+    def _trust(self) -> Float[Tensor, "nodes kinds"]:
+        """Less for errors that react many times as much as the median does in some direction.
+
+        After a close encounter everything depends on everything: such errors are large, nearly
+        random, and would steer the fit by their slopes whatever Cauchy's weight makes of them.
+        """
+        slopes = (self.slopes @ self.directions).norm(dim=2)
+        usual = slopes.flatten(0, 1).nanmedian(0).values.clamp_min(torch.finfo(slopes.dtype).tiny)
+        steep = (slopes / usual / _STEEP).square().sum(-1)
+        return (1 / (1 + steep)).nan_to_num(nan=0.0)
+
+    def cost_of(self, errors: Float[Tensor, "nodes kinds dim"]) -> Float[Tensor, ""]:
+        """Cauchy's cost of other errors at the width of these, so that the two compare."""
+        each = self.width * torch.log1p(errors.square().sum(-1) / self.width)
+        return (self.trust * each).sum() / self.trust.sum()
+
+    def step(self, damping: float) -> Float[Tensor, " p"]:
+        grams, gradients = self._by_node()
+        return _solve(grams.sum(0), gradients.sum(0), damping)
+
+    def left_out(
+        self, theta: Float[Tensor, " p"], groupings: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "_ p"], ...]:
+        """The parameters without each group of nodes in turn, to first order."""
+        grams, gradients = self._by_node()
+        gram, gradient = grams.sum(0), gradients.sum(0)
+        return tuple(
+            torch.stack(
+                [
+                    theta + _solve(gram - g, gradient - b, 0.0)
+                    for g, b in zip(*_summed(grams, gradients, index), strict=True)
+                ]
+            )
+            for index in groupings
+        )
+
+    def _by_node(self) -> tuple[Float[Tensor, "nodes p p"], Float[Tensor, "nodes p"]]:
+        rows = (self.jacobian * self.weight[..., None, None]).flatten(1, 2)
+        plain = self.jacobian.flatten(1, 2)
+        grams = torch.einsum("nap,naq->npq", rows, plain)
+        return grams, torch.einsum("nap,na->np", rows, self.errors.flatten(1))
+
+
+def _solve(gram: Tensor, gradient: Tensor, damping: float) -> Float[Tensor, " p"]:
+    """Damped normal equations with a unit diagonal; the shortest solution where singular.
+
+    Raises:
+        RefitError: they are beyond all numbers.
+    """
+    # what moves nothing is not moved
+    size = torch.where(gram.diagonal() > 0, gram.diagonal().sqrt(), 1.0)
+    scaled = gram / size / size[:, None] + damping * torch.eye(len(size), dtype=gram.dtype)
+    if not bool(scaled.isfinite().all() and gradient.isfinite().all()):
+        raise RefitError("a form whose motion depends on its constants beyond all numbers")
+    solution = torch.linalg.lstsq(scaled, (gradient / size)[:, None], driver="gelsd").solution
+    return solution[:, 0] / size
+
+
+def _summed(grams: Tensor, gradients: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    groups = int(index.max()) + 1
+    shape = grams.shape[1:]
+    return (
+        grams.new_zeros(groups, *shape).index_add(0, index, grams),
+        gradients.new_zeros(groups, shape[0]).index_add(0, index, gradients),
+    )

@@ -1,0 +1,208 @@
+"""Candidates on trial: each, and its variants, is refitted on trajectories and scored on others."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import sympy
+import torch
+from torch import Tensor
+
+from gnsim.models.coupled import COUPLINGS, Structure
+from gnsim.models.terms import Term
+from gnsim.symbolic.expressions import complexity, is_symmetric
+from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.front import Candidate
+from gnsim.symbolic.naming import named_force
+from gnsim.symbolic.normal_equations import RefitError
+from gnsim.symbolic.parser import symbol
+from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.refit import Begun, Fit, begin, completed
+from gnsim.symbolic.simplify import rounded_exponents
+from gnsim.symbolic.window_errors import error_sizes, mean_error
+
+#: gain in log likelihood of one window at most: after a close encounter it may be any number
+MOST_OF_A_WINDOW = 5.0
+#: forms are left behind that the first frames make less likely by more than this
+_LEFT_BEHIND = 100.0
+#: where the refit of a softening starts
+_SOFTENING = sympy.Float(1e-3)
+#: so many forms, the simplest, are refitted however late it is
+_LEAST_REFITTED = 3
+#: forms up to this size are tried softened
+_SMALL = 10
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate as refitted: its size, and its mean held-out error (geometric, relative).
+
+    `sizes` are those of the errors, [nodes, kinds], and `misfit` that of each window in noise.
+    """
+
+    fit: Fit
+    complexity: int
+    error: float
+    loss: float
+    engine: str
+    sizes: Tensor
+    misfit: Tensor | None
+
+    @property
+    def force(self) -> sympy.Expr:
+        """The pair force with its constants by name, as a law has them."""
+        return named_force(self.fit)
+
+
+def on_trial(
+    candidates: Sequence[Candidate],
+    structure: Structure,
+    train: Problem,
+    held_out: Problem,
+    start: Tensor,
+    progress: Callable[[int, int], None] | None,
+    deadline: float | None,
+) -> tuple[list[Scored], list[str]]:
+    """Those that could be refitted, and why others were not; arguments as of `select`.
+
+    In noise all begin with the first frames of the windows, and those that these leave behind are
+    refitted no further.
+    """
+    offered = _Offered(candidates)
+    done: list[Scored] = []
+    failures: list[str] = []
+    ended = 0
+    best: Tensor | None = None
+
+    def late() -> bool:
+        return len(done) >= _LEAST_REFITTED and deadline is not None and time.monotonic() > deadline
+
+    while offered.waiting:
+        begun: list[tuple[Begun, Candidate]] = []
+        for expression, candidate in offered.taken():
+            try:
+                begun.append((_begun(expression, structure, train, start), candidate))
+            except RefitError as unfit:
+                failures.append(str(unfit))
+        best = _least([one.misfit for one, _ in begun], best)
+        for k, (one, candidate) in enumerate(begun):
+            if late():
+                left = len(begun) - k + len(offered.taken())
+                failures.append(f"{left} forms, for which no time was left")
+                break
+            ended += 1
+            try:
+                fit = _completed(one, best, structure, train)
+                done.append(scored(fit, candidate.loss, candidate.engine, held_out))
+                # an exponent that the engine got wrong may be near an integer now
+                rounded = rounded_exponents(fit.fitted_form.expression)
+                if rounded is not None:
+                    offered.add(rounded, candidate)
+            except RefitError as unfit:
+                failures.append(str(unfit))
+            if progress:
+                progress(ended, ended + len(begun) - k - 1 + len(offered.waiting))
+    return done, offered.left_out + failures
+
+
+def _begun(expression: sympy.Expr, structure: Structure, train: Problem, start: Tensor) -> Begun:
+    form = form_of(expression)
+    # the network's couplings times the form's strength over the network's own, which is one
+    scaled, _ = COUPLINGS[structure.coupling].counts(train.bodies)
+    strengths = torch.ones_like(start)
+    strengths[:scaled] = form.strength
+    return begin(form, structure, train, start * strengths)
+
+
+def _least(misfits: Sequence[Tensor | None], best: Tensor | None) -> Tensor | None:
+    """Of some misfits [windows] and the best before, the one that is least in all windows."""
+    known = [misfit for misfit in (best, *misfits) if misfit is not None]
+    return min(
+        known, key=lambda misfit: float(misfit.nan_to_num(nan=torch.inf).sum()), default=None
+    )
+
+
+def _completed(begun: Begun, best: Tensor | None, structure: Structure, train: Problem) -> Fit:
+    """The rest of a refit. Raises RefitError where first frames leave it behind."""
+    if best is not None and begun.misfit is not None:
+        behind = likelier(begun.misfit, best)
+        if behind > _LEFT_BEHIND:
+            text = sympy.N(begun.form.expression, 3)
+            raise RefitError(
+                f"{text}: the first frames make it less likely than another form by a factor of "
+                f"exp({behind:.3g})"
+            )
+    return completed(begun, structure, train)
+
+
+def likelier(one: Tensor, other: Tensor) -> float:
+    """By how much the second of two misfits [windows] is likelier, none adding too much.
+
+    Windows in which neither motion is finite add nothing.
+    """
+    gain = (one - other).nan_to_num(nan=0.0)
+    return float(gain.clamp(-MOST_OF_A_WINDOW, MOST_OF_A_WINDOW).sum())
+
+
+def scored(fit: Fit, loss: float, engine: str, held_out: Problem) -> Scored:
+    model = fit.dynamics()
+    settled = fit.suited(held_out).settled(model)
+    sizes = error_sizes(model, settled)
+    size = fit.form.complexity + sum(map(_size, fit.structure.terms))
+    return Scored(fit, size, mean_error(sizes), loss, engine, sizes, settled.misfit())
+
+
+def _size(term: Term) -> int:
+    """A product of each coefficient with what it multiplies, and the sum with the rest."""
+    return 1 + 2 * len(term.symbols) + bool(term.weight)
+
+
+class _Offered:
+    """The forms to be refitted: those offered and their variants, one of each shape."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self.waiting: list[tuple[sympy.Expr, Candidate]] = []
+        self.left_out: list[str] = []
+        self._seen: set[sympy.Expr] = set()
+        for candidate in candidates:
+            self.add(candidate.equation, candidate)
+
+    def taken(self) -> list[tuple[sympy.Expr, Candidate]]:
+        """All that wait; none do then."""
+        taken, self.waiting = self.waiting, []
+        return taken
+
+    def add(self, equation: sympy.Expr, candidate: Candidate) -> None:
+        for expression in _variants(equation):
+            shape = form_of(expression).shape
+            if shape in self._seen:
+                continue
+            self._seen.add(shape)
+            if is_symmetric(expression):
+                self.waiting.append((expression, candidate))
+            else:
+                self.left_out.append(f"{expression} changes when the two bodies are exchanged")
+
+
+def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:
+    """An expression; with exponents rounded; and that with its negative powers of r softened.
+
+    A softening is far smaller than the distances that most messages are about, so that an engine
+    does not see it; trajectories with close encounters do.
+    """
+    yield expression
+    if isinstance(expression, sympy.Piecewise):
+        return
+    rounded = rounded_exponents(expression)
+    if rounded is not None:
+        yield rounded
+    r = symbol("r")
+    plain = expression if rounded is None else rounded
+    if complexity(plain) > _SMALL:
+        return
+    softened = plain.replace(
+        lambda e: e.is_Pow and e.base == r and e.exp.is_negative,
+        lambda e: (r + _SOFTENING) ** e.exp,
+    )
+    if softened != plain:
+        yield softened
