@@ -41,12 +41,17 @@ def acceleration(
     total = np.zeros_like(q)
     np.add.at(total, target, (magnitude / r)[:, None] * d)
     if law.terms:
-        total += _of_terms(law, q, v, known)
+        total += _of_terms(law, q, v, box, bonds, known)
     return total / known["mass"][:, None]
 
 
 def _of_terms(
-    law: "Law", q: np.ndarray, v: np.ndarray | None, known: Mapping[str, np.ndarray]
+    law: "Law",
+    q: np.ndarray,
+    v: np.ndarray | None,
+    box: Sequence[float] | np.ndarray | None,
+    bonds: Sequence[Sequence[int]] | np.ndarray | None,
+    known: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """The forces of the terms, [bodies, dim]."""
     import torch
@@ -63,6 +68,8 @@ def _of_terms(
         p=torch.from_numpy(known["mass"][:, None] * v),
         batch=torch.zeros(len(q), dtype=torch.long),
         attributes=attributes,
+        box=None if box is None else torch.as_tensor(np.asarray(box, dtype=np.float64)),
+        bonds=None if bonds is None else torch.as_tensor(np.asarray(bonds)),
     )
     return torch.stack([field.force(state) for field in law.fields]).sum(0).numpy()
 

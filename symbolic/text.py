@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _LETTERS = {"mass": "m", "charge": "q"}
 _GREEK = {
-    "alpha", "beta", "gamma", "delta", "epsilon", "kappa", "lambda", "mu", "nu", "omega", "phi",
-    "rho", "sigma", "tau", "theta",
+    "alpha", "beta", "gamma", "delta", "epsilon", "eta", "kappa", "lambda", "mu", "nu", "omega",
+    "phi", "rho", "sigma", "tau", "theta", "zeta",
 }  # fmt: skip
 
 

@@ -1,8 +1,10 @@
-"""Forces beyond those between pairs: on each body by itself, linear in their coefficients.
+"""Forces beyond those along the line between two bodies, linear in their coefficients.
 
-``F_i = w_i sum_k c_k B_k(q_i, v_i)``, where w is one or an attribute of the body. Linear, so that
-coefficients are solved for like couplings (`gnsim.models.coupled`). A kind of term is an entry of
-`KINDS`; what is static has a potential and goes into H, what depends on the velocity does not.
+``F_i = w_i sum_k c_k B_k(q_i, v_i)`` on each body by itself, where w is one or an attribute of the
+body; and friction between the two bodies of a pair, the same on both with opposite signs. Linear,
+so that coefficients are solved for like couplings (`gnsim.models.coupled`). A kind of term is an
+entry of `KINDS`; what is static has a potential and goes into H, what depends on the velocity does
+not.
 """
 
 import math
@@ -13,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gnsim.graph import displacement, distance
 from gnsim.state import State, Trajectory
 
 
@@ -21,8 +24,8 @@ class Kind:
     """What a term is like: `symbols` for its coefficients in so many dimensions, and its force.
 
     `formula` and `latex` write that force with `{c}` for the coefficient (the vector of them), and
-    x and v for position and velocity. `powers` of length and of time are those of its coefficients
-    beside a mass.
+    x and v for position and velocity, n for the direction of a pair. `powers` of length and of time
+    are those of its coefficients beside a mass. `of_pairs` terms add up over the other bodies.
     `of_velocity` terms are linear in the velocity; static ones have a `potential`
     [nodes, coefficients] for a weight of one.
     """
@@ -32,9 +35,10 @@ class Kind:
     latex: str
     powers: tuple[int, int]
     symbols: Callable[[int], tuple[str, ...]]
-    force: Callable[[Tensor, Tensor], Float[Tensor, "nodes dim coefficients"]]
+    force: Callable[[State], Float[Tensor, "nodes dim coefficients"]]
     potential: Callable[[Tensor], Float[Tensor, "nodes coefficients"]] | None = None
     dims: tuple[int, ...] = (1, 2, 3)
+    of_pairs: bool = False
 
     @property
     def of_velocity(self) -> bool:
@@ -45,24 +49,50 @@ def _axes(symbol: str, dim: int) -> tuple[str, ...]:
     return tuple(f"{symbol}_{axis}" for axis in "xyz"[:dim])
 
 
-def _drag(q: Tensor, v: Tensor) -> Tensor:
-    return -v[..., None]
+def _drag(state: State) -> Tensor:
+    return -state.velocity[..., None]
 
 
-def _uniform(q: Tensor, v: Tensor) -> Tensor:
-    return torch.eye(q.shape[1], dtype=q.dtype, device=q.device).expand(*q.shape, -1)
+def _uniform(state: State) -> Tensor:
+    axes = torch.eye(state.dim, dtype=state.q.dtype, device=state.q.device)
+    return axes.expand(*state.q.shape, -1)
 
 
-def _trap(q: Tensor, v: Tensor) -> Tensor:
-    return -q[..., None]
+def _trap(state: State) -> Tensor:
+    return -state.q[..., None]
 
 
-def _magnetic(q: Tensor, v: Tensor) -> Tensor:
+def _magnetic(state: State) -> Tensor:
     """v x B for a unit B along each axis; in the plane, B stands upright."""
+    v = state.velocity
     if v.shape[1] == 2:
         return torch.stack([v[:, 1], -v[:, 0]], 1)[..., None]
     axes = torch.eye(3, dtype=v.dtype, device=v.device)
     return torch.stack([torch.linalg.cross(v, axis.expand_as(v)) for axis in axes], -1)
+
+
+def _friction(state: State) -> Tensor:
+    source, target = state.pairs
+    v = state.velocity
+    return _on_both(v[source] - v[target], state)
+
+
+def _dashpot(state: State) -> Tensor:
+    """The part of friction along the line between the two."""
+    source, target = state.pairs
+    v = state.velocity
+    d = displacement(state.q, state.pairs, state.box)
+    r = distance(d)[:, None]
+    along = ((v[source] - v[target]) * d).sum(1, keepdim=True)
+    # two bodies in one place have no line between them
+    return _on_both(along * d / torch.where(r > 0, r, 1.0).square(), state)
+
+
+def _on_both(vectors: Float[Tensor, "pairs dim"], state: State) -> Tensor:
+    """The sum over pairs of what acts on the target, and its opposite on the source."""
+    source, target = state.pairs
+    total = torch.zeros_like(state.q).index_add(0, target, vectors)
+    return total.index_add(0, source, -vectors)[..., None]
 
 
 KINDS: Mapping[str, Kind] = {
@@ -96,6 +126,25 @@ KINDS: Mapping[str, Kind] = {
             _magnetic,
             dims=(2, 3),
         ),
+        Kind(
+            "friction",
+            "-{c}*sum_j (v_i - v_j)",
+            r"-{c}\sum_j(\mathbf{{v}}_i-\mathbf{{v}}_j)",
+            (0, -1),
+            lambda dim: ("eta",),
+            _friction,
+            of_pairs=True,
+        ),
+        Kind(
+            "dashpot",
+            "-{c}*sum_j ((v_i - v_j) . n_ij) n_ij",
+            r"-{c}\sum_j((\mathbf{{v}}_i-\mathbf{{v}}_j)\cdot\mathbf{{n}}_{{ij}})\,\mathbf{{n}}_{{ij}}",
+            (0, -1),
+            lambda dim: ("zeta",),
+            _dashpot,
+            dims=(2, 3),
+            of_pairs=True,
+        ),
     )
 }
 
@@ -105,7 +154,8 @@ class Term:
     """A kind of `KINDS` in `dim` dimensions times a `weight`: an attribute, or empty for one.
 
     Raises:
-        ValueError: an unknown kind, or one that space has not enough or too many dimensions for.
+        ValueError: an unknown kind, one that space has not enough or too many dimensions for, or
+            a weight for a term of pairs.
     """
 
     kind: str
@@ -119,6 +169,8 @@ class Term:
             raise ValueError(
                 f"term {self.kind}: wanted {KINDS[self.kind].dims} dimensions, found {self.dim}"
             )
+        if self.of_pairs and self.weight:
+            raise ValueError(f"term {self.kind}: wanted no weight, found '{self.weight}'")
 
     @classmethod
     def named(cls, name: str, dim: int) -> "Term":
@@ -133,6 +185,10 @@ class Term:
     @property
     def of_velocity(self) -> bool:
         return KINDS[self.kind].of_velocity
+
+    @property
+    def of_pairs(self) -> bool:
+        return KINDS[self.kind].of_pairs
 
     @property
     def formula(self) -> str:
@@ -161,7 +217,7 @@ class Term:
     def force(self, state: State) -> Float[Tensor, "nodes dim coefficients"]:
         """The force on each body per unit of each coefficient."""
         weight = _weights(state, self.weight)[:, None, None]
-        return weight * KINDS[self.kind].force(state.q, state.velocity)
+        return weight * KINDS[self.kind].force(state)
 
     def potential(self, state: State) -> Float[Tensor, "nodes coefficients"]:
         """The potential energy of each body per unit of each coefficient; static terms only."""
@@ -199,16 +255,21 @@ def _weights(state: State, weight: str) -> Float[Tensor, " nodes"]:
     return state.attributes[weight]
 
 
-def possible_terms(trajectory: Trajectory, with_attributes: bool) -> tuple[Term, ...]:
-    """Every kind, by itself and, if asked, with each attribute that differs between bodies.
+def possible_terms(trajectory: Trajectory, hidden_masses: bool) -> tuple[Term, ...]:
+    """Every kind: of single bodies by itself and with each attribute that differs between bodies.
 
-    A trap has no place in a periodic box.
+    Where masses are hidden, by itself only, and none of pairs: forces on the two bodies of a pair
+    are opposite, and such forces are known as accelerations only. A trap has no place in a periodic
+    box.
     """
     names = [n for n, value in trajectory.attributes.items() if value.unique().numel() > 1]
-    weights = ["", *names] if with_attributes else [""]
-    kinds = [
-        kind.name
-        for kind in KINDS.values()
-        if trajectory.dim in kind.dims and not (kind.name == "trap" and trajectory.box is not None)
-    ]
-    return tuple(Term(kind, trajectory.dim, weight) for kind in kinds for weight in weights)
+    weights = [""] if hidden_masses else ["", *names]
+    terms = []
+    for kind in KINDS.values():
+        if trajectory.dim not in kind.dims or (kind.name == "trap" and trajectory.box is not None):
+            continue
+        if not kind.of_pairs:
+            terms += [Term(kind.name, trajectory.dim, weight) for weight in weights]
+        elif not hidden_masses:
+            terms.append(Term(kind.name, trajectory.dim))
+    return tuple(terms)

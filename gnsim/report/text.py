@@ -1,5 +1,6 @@
 """What the command line prints at the end of a discovery: aligned, under 100 columns."""
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -125,6 +126,7 @@ def _rollouts(discovery: "Discovery") -> list[str]:
         f"  energy error, {name}: at most {r.energy_error:.1e}, drift {r.energy_slope:.1e} "
         f"per {short(test.units.time or 'unit of time')}"
         for name, r in rollouts.items()
+        if math.isfinite(r.energy_error)  # no energy is kept where forces depend on velocities
     ]
     for name, rollout in rollouts.items():
         if rollout.diverged:

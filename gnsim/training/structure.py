@@ -118,11 +118,17 @@ def _couplings(train: Trajectory, config: TrainingConfig) -> tuple[str, ...]:
 
 def _terms(setting: str, train: Trajectory, coupling: str) -> tuple[Term, ...]:
     if setting == "auto":
-        return possible_terms(train, with_attributes=not COUPLINGS[coupling].hides_masses)
+        return possible_terms(train, COUPLINGS[coupling].hides_masses)
     names = [] if setting == "none" else [name.strip() for name in setting.split(",")]
+    hidden = COUPLINGS[coupling].hides_masses
     for name in names:
-        weight = name.partition(" of ")[2]
-        known = ("",) if COUPLINGS[coupling].hides_masses else ("", *train.attributes)
+        kind, _, weight = name.partition(" of ")
+        if KINDS[kind].of_pairs and (hidden or weight):
+            raise InputError(
+                f"training.terms: '{name}': wanted forces between pairs by themselves and data "
+                "with masses (training.coupling=none takes all for one)"
+            )
+        known = ("",) if hidden else ("", *train.attributes)
         if weight not in known or names.count(name) > 1:
             raise InputError(
                 f"training.terms: '{name}': wanted each term once, by itself or, where no masses "

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from gnsim.dynamics import SeparableHamiltonian
+from gnsim.models.terms import Term
 from gnsim.state import State, Units
 from gnsim.symbolic.law import Constant, Hidden, Law, Verdict
 
@@ -71,6 +72,22 @@ def test_acceleration_is_what_the_hamiltonian_says(one):
     found = one.acceleration(state.q.numpy(), state.velocity.numpy(), **given)
     assert np.allclose(found, wanted, rtol=ROUNDING, atol=0)
     assert not np.allclose(one.acceleration(state.q.numpy(), charge=charge), wanted, rtol=1e-3)
+
+
+def test_friction_in_a_box_is_along_the_nearest_image_and_between_bonds_alone():
+    dashpot = replace(
+        law("0*r", dim=2),
+        terms=(Term("dashpot", 2),),
+        constants={"zeta": Constant(0.5, None)},
+        metadata={"box": [10.0, 8.0], "bonds": [[1], [0]]},
+    )
+    q = np.array([[9.5, 1.0], [0.5, 1.5], [5.0, 5.0]])
+    v = np.array([[0.0, 0.0], [1.0, 0.0], [3.0, 3.0]])
+    found = dashpot.acceleration(q, v, box=[10.0, 8.0], bonds=[[1], [0]])
+    n = np.array([1.0, 0.5]) / np.sqrt(1.25)
+    assert found[0] == pytest.approx(0.5 * n[0] * n)
+    assert found[1] == pytest.approx(-0.5 * n[0] * n)
+    assert found[2] == pytest.approx([0.0, 0.0])
 
 
 def test_positive_force_attracts():

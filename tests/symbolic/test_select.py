@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from gnsim.datasets.systems import simulate
+from gnsim.datasets.systems.potentials import Spring
 from gnsim.datasets.systems.truth import integrate
 from gnsim.integrators import KahanLi6
 from gnsim.models.coupled import Structure
-from gnsim.models.pairwise import Attributes, PairPotential, PairwiseHamiltonian
-from gnsim.models.terms import Term
+from gnsim.models.pairwise import Attributes, Driven, PairPotential, PairwiseHamiltonian
+from gnsim.models.terms import Field, Term
 from gnsim.state import Trajectory
 from gnsim.symbolic.equality import equals
 from gnsim.symbolic.front import Candidate
@@ -153,3 +154,19 @@ def test_terms_stay_where_data_need_them() -> None:
 @pytest.mark.as_users_run_it
 def test_terms_go_where_data_do_not() -> None:
     assert damped("spring").chosen.fit.structure.terms == ()
+
+
+@pytest.mark.as_users_run_it
+def test_a_dashpot_between_bodies_is_told_from_friction_and_drag() -> None:
+    start = simulate("spring", trajectories=14, bodies=3, dim=2, frames=2)[0]
+    dashpot = Field(Term("dashpot", 2), torch.tensor([0.4], dtype=torch.float64))
+    springs = PairwiseHamiltonian(Spring(2.0, 1.0))
+    path = integrate(Driven(springs, [dashpot]), start, 13, 0.1)
+    parts = (path.systems(torch.arange(9)), path.systems(torch.arange(9, 14)))
+    problems = [Problem.of(part, 4, 18, KahanLi6(), 1) for part in parts]
+    structure = Structure("none", tuple(Term(k, 2) for k in ("drag", "friction", "dashpot")))
+    x = torch.tensor([1.0, 0.1, 0.1, 0.1], dtype=torch.float64)
+    candidates = [Candidate(parse("1.9*r - 1.8", ("r",)), 0, 0.0, "test")]
+    fit = select(candidates, structure, *problems, x).chosen.fit
+    assert [term.name for term in fit.structure.terms] == ["dashpot"]
+    assert float(fit.x[-1]) == pytest.approx(0.4, rel=1e-3)

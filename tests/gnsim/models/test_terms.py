@@ -67,6 +67,42 @@ def test_drag_alone_is_an_exponential() -> None:
     assert (end.velocity - state.velocity * linear).abs().max() > 0.01
 
 
+@pytest.mark.parametrize("name", ["friction", "dashpot"])
+def test_friction_between_two_bodies_slows_their_relative_motion_alone(name: str) -> None:
+    """An exponential of the reduced mass; the centre of mass goes on as if there were none."""
+    q = torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    v = torch.tensor([[0.3, 0.0], [-0.1, 0.0]], dtype=torch.float64)
+    mass = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    state = State(q, v * mass[:, None], torch.zeros(2, dtype=torch.long), {"mass": mass})
+    end = moved(with_fields(Nothing(), field(name, 2, 0.7)), state, 1.3, 8)
+    decay = math.exp(-0.7 * 1.3 * float((1 / mass).sum()))
+    relative = end.velocity[1] - end.velocity[0]
+    assert (relative - decay * (v[1] - v[0])).abs().max() < ROUNDING
+    assert (end.p.sum(0) - state.p.sum(0)).abs().max() < ROUNDING
+    slowed = moved(with_fields(Nothing(), field("drag", 2, 0.7)), state, 1.3, 8)
+    assert (slowed.p.sum(0) - state.p.sum(0)).abs().max() > 0.01
+
+
+def test_a_dashpot_leaves_turning_alone_and_friction_does_not() -> None:
+    state = bodies(3)
+    spin = torch.tensor([0.2, -0.5, 0.7], dtype=torch.float64)
+    turning = state.moved(
+        state.q, torch.linalg.cross(spin.expand(3, 3), state.q) * state.mass[:, None]
+    )
+    assert field("dashpot", 3, 1.0).force(turning).abs().max() < ROUNDING
+    assert field("friction", 3, 1.0).force(turning).abs().max() > 0.1
+    assert field("dashpot", 3, 1.0).force(state).abs().max() > 0.1
+
+
+def test_friction_is_between_bodies_that_are_bonded() -> None:
+    state = bodies()
+    bonded = replace(state, bonds=torch.tensor([[0], [1]]))
+    force = field("friction", 2, 1.0).force(bonded)
+    assert torch.allclose(force[0], state.velocity[1] - state.velocity[0])
+    assert torch.allclose(force[1], -force[0])
+    assert float(force[2].abs().max()) == 0.0
+
+
 def test_charges_circle_in_a_magnetic_field() -> None:
     state = bodies()
     dynamics = with_fields(Nothing(), field("magnetic of charge", 2, 1.5))
@@ -178,19 +214,21 @@ def test_possible_terms_are_those_that_data_can_have() -> None:
     path = Trajectory(
         torch.zeros(1).double(), state.q[None], state.p[None], state.batch, state.attributes
     )
-    names = {term.name for term in possible_terms(path, with_attributes=True)}
+    names = {term.name for term in possible_terms(path, hidden_masses=False)}
     assert {"drag", "drag of mass", "magnetic of charge", "trap", "uniform"} <= names
-    plain = {term.name for term in possible_terms(path, with_attributes=False)}
+    assert {"friction", "dashpot"} == {name for name in names if KINDS[name.split()[0]].of_pairs}
+    plain = {term.name for term in possible_terms(path, hidden_masses=True)}
     assert plain == {"drag", "uniform", "trap", "magnetic"}
     box = replace(path, box=torch.ones(2, dtype=torch.float64))
-    assert "trap" not in {term.name for term in possible_terms(box, with_attributes=False)}
+    assert "trap" not in {term.name for term in possible_terms(box, hidden_masses=True)}
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Term("friction", 2), "wanted one of drag"),
+        (lambda: Term("viscosity", 2), "wanted one of drag"),
         (lambda: Term("magnetic", 1), "dimensions"),
+        (lambda: Term("friction", 2, "mass"), "wanted no weight"),
         (lambda: Term("trap", 2, "species").force(bodies()), "attribute 'species'"),
         (lambda: Term("drag", 2).potential(bodies()), "depends on velocities"),
     ],

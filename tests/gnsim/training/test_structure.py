@@ -34,7 +34,8 @@ def silent(*told: object) -> None:
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        ("friction", "'friction' is unknown"),
+        ("viscosity", "'viscosity' is unknown"),
+        ("friction of mass", "between pairs by themselves"),
         ("magnetic of spin", "times one of"),
         ("drag, drag", "each term once"),
     ],
