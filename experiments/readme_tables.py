@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import law_tables
+
 from gnsim.atomic import write_atomic
 
 HERE = Path(__file__).parent
@@ -72,7 +74,17 @@ def kills(found: dict[str, Any]) -> list[str]:
 
 
 def block() -> str:
-    parts = [solar(load("solar_system")), users(load("user_files")), kills(load("kill_and_resume"))]
+    laws, sampling = load("laws"), load("sampling")
+    parts = [
+        solar(load("solar_system")),
+        law_tables.laws(laws),
+        law_tables.counts(laws),
+        law_tables.coverage(laws, sampling),
+        law_tables.grid(sampling),
+        law_tables.false(load("false_laws")),
+        users(load("user_files")),
+        kills(load("kill_and_resume")),
+    ]
     return "\n\n".join("\n".join(rows) for rows in parts if rows)
 
 

@@ -169,6 +169,14 @@ def unexplained(
     return noisy_motion(path, *_off(dynamics, integrator, path, substeps, phase))[2]
 
 
+def residuals(
+    dynamics: Dynamics, integrator: Integrator, path: Trajectory, substeps: int, starts: Starts
+) -> Float[Tensor, "systems rows"]:
+    """All that was measured less what is predicted, over its noise; starts as of `unexplained`."""
+    phase = _corrected(dynamics, integrator, path, substeps, starts)
+    return _rows(dynamics, integrator, path, substeps, phase)
+
+
 def _corrected(
     dynamics: Dynamics, integrator: Integrator, path: Trajectory, substeps: int, starts: Starts
 ) -> Float[Tensor, "2 nodes dim"]:

@@ -6,8 +6,8 @@ from torch import Tensor
 
 #: slopes so many times the median halve the trust in an error; less trust than this is none
 _STEEP, _NO_TRUST = 10.0, 1e-20
-#: errors above this many times the median, and above this share of the acceleration, are outliers
-_OUTLIER, _LEAST_OUTLIER = 3.0, 1e-3
+#: errors below this share of the acceleration are no outliers
+_LEAST_OUTLIER = 1e-3
 
 
 class RefitError(ValueError):
@@ -15,16 +15,20 @@ class RefitError(ValueError):
 
 
 class Normal:
-    """Weighted normal equations at one point."""
+    """Weighted normal equations at one point.
+
+    Errors `outlier` times their median have half the weight of the smallest.
+    """
 
     def __init__(
         self,
         errors: Float[Tensor, "nodes kinds dim"],
         jacobian: Float[Tensor, "nodes kinds dim p"],
         directions: Float[Tensor, "p some"],
+        outlier: float,
     ) -> None:
         size = errors.square().sum(-1)
-        self.width = (_OUTLIER**2 * size.median()).clamp_min(_LEAST_OUTLIER**2)
+        self.width = (outlier**2 * size.median()).clamp_min(_LEAST_OUTLIER**2)
         self.errors, self.slopes, self.directions = errors, jacobian, directions
         self.trust = self._trust()
         # those too steep for any trust may be beyond all numbers

@@ -13,7 +13,7 @@ from gnsim.graph import displacement, distance
 from gnsim.integrators.base import Integrator
 from gnsim.integrators.symplectic import Leapfrog
 from gnsim.noise import window_noise
-from gnsim.starts import fitted_starts
+from gnsim.starts import fitted_starts, residuals
 from gnsim.state import Trajectory
 from gnsim.windows import Windows, WindowSampler, acceleration_scale, missed
 
@@ -137,3 +137,13 @@ def final_error(
     """Errors at the ends of the windows over the size of the acceleration."""
     errors = missed(model, problem.integrator, windows, problem.substeps)
     return (errors / acceleration_scale(windows))[:, -1].movedim(0, 1)
+
+
+def residuals_over_noise(
+    model: Dynamics, problem: Problem, windows: Windows
+) -> Float[Tensor, "windows rows"]:
+    """What a dynamics leaves of all that was measured in noisy windows, from starts that it has."""
+    if windows.starts is None:
+        raise ValueError("windows.starts: wanted those of a dynamics, as the windows are noisy")
+    path = windows.path
+    return residuals(model, problem.integrator, path, problem.substeps, windows.starts)

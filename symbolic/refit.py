@@ -16,17 +16,20 @@ from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.terms import Term
 from gnsim.symbolic.forms import Form, FormPotential
 from gnsim.symbolic.normal_equations import Normal, RefitError
-from gnsim.symbolic.problem import Problem, final_error
+from gnsim.symbolic.problem import Problem, final_error, residuals_over_noise
 
 _ROUNDS = 40
 #: frames and rounds of a first fit in noise, whose windows are long
 _FIRST_FRAMES, _FIRST_ROUNDS = 9, 15
 #: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last;
 #: and by less than this, is so even with a little damping; noise leaves a cost of which less counts
-_GOOD_STEP, _LAST_STEP, _NO_STEP, _LITTLE, _LAST_IN_NOISE = 0.5, 0.05, 0.002, 0.1, 1e-4
+_GOOD_STEP, _LAST_STEP, _NO_STEP, _LITTLE, _LAST_IN_NOISE = 0.5, 0.05, 0.002, 0.1, 0.2
 _LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e6
 _QUOTIENT_STEP = 1e-6
-#: what a motion that is lost counts as, times the acceleration
+#: errors this many times the median count half; in noise sums of squares are all alike but for lost
+#: windows
+_OUTLIER, _LOST_WINDOW = 3.0, 1.0
+#: what a motion that is lost counts as, times the acceleration or its noise
 _LOST = 1e3
 _TIME_BLOCKS = 25
 #: times that the step is halved at most, and share of its error by which a parameter may move then
@@ -208,17 +211,19 @@ def _minimised(
     _assign(model, theta)
     problem = problem.settled(model)
     errors = _errors(model, theta, problem)
-    here = Normal(errors, _jacobian(model, theta, problem, errors), _directions(model, theta))
+    slopes = _jacobian(model, theta, problem, errors)
+    outlier = _LOST_WINDOW if problem.noisy else _OUTLIER
+    here = Normal(errors, slopes, _directions(model, theta), outlier)
     if not bool(torch.isfinite(here.cost)):
         raise RefitError(f"{form.expression}: the motion it predicts is not finite on the data")
-    last = _LAST_IN_NOISE if problem.noisy else _LAST_STEP
+    last = _LAST_IN_NOISE / errors.numel() if problem.noisy else _LAST_STEP
     damping, fresh = 0.0, True
     for _ in range(rounds):
         trial = theta + here.step(damping)
         errors = _errors(model, trial, problem)
         gain = 1 - float(here.cost_of(errors) / here.cost)
         if gain > 0:
-            theta, here = trial, Normal(errors, here.slopes, here.directions)
+            theta, here = trial, Normal(errors, here.slopes, here.directions, outlier)
             damping = 0.1 * damping if damping > _LEAST_DAMPING else 0.0
             if fresh and damping <= _LITTLE and gain < (min(_NO_STEP, last) if damping else last):
                 break
@@ -234,7 +239,8 @@ def _minimised(
         settled = problem.settled(model)
         errors = here.errors if settled is problem else _errors(model, theta, settled)
         problem, fresh = settled, True
-        here = Normal(errors, _jacobian(model, theta, problem, errors), here.directions)
+        slopes = _jacobian(model, theta, problem, errors)
+        here = Normal(errors, slopes, here.directions, outlier)
     groupings = _groupings(problem)
     replicates = here.left_out(theta, groupings)
     return Fit(form, model.structure, problem.bodies, theta, replicates, blur)
@@ -259,25 +265,40 @@ def _directions(model: CoupledPairs, theta: Tensor) -> Float[Tensor, "p some"]:
 
 
 def _groupings(problem: Problem) -> tuple[Tensor, ...]:
-    """Group numbers of the nodes: by system where there are many, else by time and by body."""
+    """Group numbers of what `_errors` has: by system where there are many, else by time.
+
+    And then, where errors are those of bodies, by body.
+    """
     windows = problem.windows
+    bodies = 1 if problem.noisy else problem.bodies
     systems, system = windows.system.unique(return_inverse=True)
     if len(systems) >= _ENOUGH_SYSTEMS:
-        return (system.repeat_interleave(problem.bodies),)
+        return (system.repeat_interleave(bodies),)
     blocks = min(_TIME_BLOCKS, len(windows.start))
     order = windows.start.argsort(stable=True)
     block = torch.empty_like(order)
     block[order] = torch.arange(len(order)) * blocks // len(order)
+    if problem.noisy:
+        return (block,)
     body = torch.arange(problem.bodies).repeat(len(windows.start))
     return (block.repeat_interleave(problem.bodies), body)
 
 
 def _errors(
     model: CoupledPairs, theta: Tensor, problem: Problem
-) -> Float[Tensor, "nodes kinds dim"]:
+) -> Float[Tensor, "units kinds numbers"]:
+    """What is to be small: errors of each body at the ends of the windows, [nodes, kinds, dim].
+
+    In noise, what is left at all frames of a window, [windows, 1, rows]: a window is lost, or fits,
+    as a whole.
+    """
     _assign(model, theta)
     with torch.no_grad():
-        errors = torch.cat([final_error(model, problem, part) for part in problem.chunks()])
+        if problem.noisy:
+            left = [residuals_over_noise(model, problem, part) for part in problem.chunks()]
+            errors = torch.cat(left)[:, None]
+        else:
+            errors = torch.cat([final_error(model, problem, part) for part in problem.chunks()])
     if problem.windows.path.noise is None or not bool(errors.isfinite().any()):
         return errors
     # a start that was corrected too far says nothing of the form: as bad as any outlier, no worse

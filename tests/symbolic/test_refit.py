@@ -138,6 +138,26 @@ def test_a_quarter_of_them_would_not() -> None:
 
 
 @pytest.mark.as_users_run_it
+def test_windows_that_are_lost_have_no_say_in_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One system in ten has springs of twice the stiffness."""
+    whole = springs(frames=17)
+    settings = {"trajectories": 10, "bodies": 3, "dim": 2, "frames": 17}
+    stiff = simulate("spring", **settings, stiffness=2 * STIFFNESS)
+    first = whole.batch[:, None] == 0
+    mixed = replace(whole, q=whole.q.where(~first, stiff.q), p=whole.p.where(~first, stiff.p))
+    problem = Problem.of(shaken(mixed, 0.003, 0), 8, 20, KahanLi6(), 1)
+
+    def off() -> float:
+        form = form_of(parse("2.0*r - 2.0", ("r",)))
+        found = refit(form, Structure("none"), problem).parameters
+        return float((found / torch.tensor([REST, STIFFNESS], dtype=torch.float64) - 1).abs().max())
+
+    assert off() < 0.01
+    monkeypatch.setattr("gnsim.symbolic.refit._LOST_WINDOW", 1e6)
+    assert off() > 0.03
+
+
+@pytest.mark.as_users_run_it
 def test_less_noise_gives_smaller_errors_in_proportion() -> None:
     form = form_of(parse("2.0*r - 2.0", ("r",)))
     problems = [Problem.of(noisy(1, n), 4, 20, KahanLi6(), 1) for n in (5e-2, 1e-2)]
@@ -185,12 +205,12 @@ def test_a_motion_that_is_not_finite_is_refused() -> None:
 def test_slopes_beyond_all_numbers_have_no_say() -> None:
     errors = torch.ones(6, 1, 2, dtype=torch.float64)
     jacobian = torch.ones(6, 1, 2, 1, dtype=torch.float64)
-    plain = Normal(errors[:4], jacobian[:4], torch.eye(1, dtype=torch.float64)).step(0.0)
+    plain = Normal(errors[:4], jacobian[:4], torch.eye(1, dtype=torch.float64), 3.0).step(0.0)
     jacobian[4], jacobian[5] = 1e200, torch.inf
-    there = Normal(errors, jacobian, torch.eye(1, dtype=torch.float64))
+    there = Normal(errors, jacobian, torch.eye(1, dtype=torch.float64), 3.0)
     # nor at the next point, to which the same slopes are carried
-    assert torch.equal(Normal(errors, there.slopes, there.directions).trust, there.trust)
-    assert torch.equal(Normal(errors, jacobian, torch.eye(1, dtype=torch.float64)).step(0.0), plain)
+    assert torch.equal(Normal(errors, there.slopes, there.directions, 3.0).trust, there.trust)
+    assert torch.equal(Normal(errors, jacobian, torch.eye(1, dtype=torch.float64), 3.0).step(0.0), plain)
 
 
 def test_slopes_that_are_no_numbers_are_refused() -> None:
