@@ -7,6 +7,7 @@ law and network are then rolled out where they were not trained: see `out_of_dis
 """
 
 import sys
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -97,12 +98,15 @@ def measure(name: str, dim: str, number: str, *settings: str) -> dict[str, Any]:
     for setting in settings:
         key, _, value = setting.partition("=")
         given[key] = value == "true" if value in ("true", "false") else float(value)
+    begun = time.monotonic()
     data = load(name, **given)
     found = discover(data, seed=seed)
+    seconds = time.monotonic() - begun
     print(summary(found))
     true = true_law(data)
     return {
         **metrics(found),
+        "seconds_to_law": round(seconds, 1),
         "same_structure": same_structure(found.law, true),
         "force_error": force_error(found.law, true, data),
         "truth": {"force": str(true.expr), "terms": sorted(data.terms)},
