@@ -62,8 +62,8 @@ class Law:
 
     The force on body i from body j is ``F(r, attributes_i, attributes_j) (q_j - q_i) / r``. `force`
     is an expression (or text, which becomes one) in ``r``, in ``NAME_i, NAME_j`` for an attribute
-    NAME of both bodies, and in the names of `constants`. `terms` are forces on each body by itself,
-    with the constants that their `symbols` name as coefficients. `hidden` holds attributes inferred
+    NAME of both bodies, and in the names of `constants`. `terms` are what acts beside it, with the
+    constants that their `symbols` name as coefficients. `hidden` holds attributes inferred
     with the law. All in `units` of the data. Raises ValueError for a name that is neither variable
     nor constant, and for a term of other dimensions or without its constants.
     """

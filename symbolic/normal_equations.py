@@ -6,7 +6,7 @@ from torch import Tensor
 
 #: slopes so many times the median halve the trust in an error; less trust than this is none
 _STEEP, _NO_TRUST = 10.0, 1e-20
-#: errors below this share of the acceleration are no outliers
+#: relative errors below this are no outliers
 _LEAST_OUTLIER = 1e-3
 
 
@@ -15,15 +15,15 @@ class RefitError(ValueError):
 
 
 class Normal:
-    """Weighted normal equations at one point.
+    """Weighted normal equations at one point, of errors of so many units: nodes, or windows.
 
     Errors `outlier` times their median have half the weight of the smallest.
     """
 
     def __init__(
         self,
-        errors: Float[Tensor, "nodes kinds dim"],
-        jacobian: Float[Tensor, "nodes kinds dim p"],
+        errors: Float[Tensor, "units kinds numbers"],
+        jacobian: Float[Tensor, "units kinds numbers p"],
         directions: Float[Tensor, "p some"],
         outlier: float,
     ) -> None:
@@ -36,7 +36,7 @@ class Normal:
         self.weight = self.trust / (1 + size / self.width)
         self.cost = self.cost_of(errors)
 
-    def _trust(self) -> Float[Tensor, "nodes kinds"]:
+    def _trust(self) -> Float[Tensor, "units kinds"]:
         """Less for errors that react many times as much as the median does in some direction.
 
         After a close encounter everything depends on everything: such errors are large, nearly
@@ -47,20 +47,20 @@ class Normal:
         steep = (slopes / usual / _STEEP).square().sum(-1)
         return (1 / (1 + steep)).nan_to_num(nan=0.0)
 
-    def cost_of(self, errors: Float[Tensor, "nodes kinds dim"]) -> Float[Tensor, ""]:
+    def cost_of(self, errors: Float[Tensor, "units kinds numbers"]) -> Float[Tensor, ""]:
         """Cauchy's cost of other errors at the width of these, so that the two compare."""
         each = self.width * torch.log1p(errors.square().sum(-1) / self.width)
         return (self.trust * each).sum() / self.trust.sum()
 
     def step(self, damping: float) -> Float[Tensor, " p"]:
-        grams, gradients = self._by_node()
+        grams, gradients = self._by_unit()
         return _solve(grams.sum(0), gradients.sum(0), damping)
 
     def left_out(
         self, theta: Float[Tensor, " p"], groupings: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "_ p"], ...]:
-        """The parameters without each group of nodes in turn, to first order."""
-        grams, gradients = self._by_node()
+        """The parameters without each group of units in turn, to first order."""
+        grams, gradients = self._by_unit()
         gram, gradient = grams.sum(0), gradients.sum(0)
         return tuple(
             torch.stack(
@@ -72,7 +72,7 @@ class Normal:
             for index in groupings
         )
 
-    def _by_node(self) -> tuple[Float[Tensor, "nodes p p"], Float[Tensor, "nodes p"]]:
+    def _by_unit(self) -> tuple[Float[Tensor, "units p p"], Float[Tensor, "units p"]]:
         rows = (self.jacobian * self.weight[..., None, None]).flatten(1, 2)
         plain = self.jacobian.flatten(1, 2)
         grams = torch.einsum("nap,naq->npq", rows, plain)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gnsim.accelerations import deviations, known_noise
 from gnsim.dynamics import Dynamics
 from gnsim.graph import displacement, distance
 from gnsim.integrators.base import Integrator
@@ -83,6 +84,13 @@ class Problem:
             return None
         return 0.5 * self.windows.starts.misfit.view(-1, self.bodies).sum(1)
 
+    def loudness(self) -> float:
+        """What the usual acceleration makes of a position over a window, over the noise of that."""
+        path = self.windows.path
+        span = float(path.t[-1] - path.t[0])
+        of_q, _ = deviations(known_noise(path), span)
+        return float((0.5 * self.windows.typical * span**2 / of_q).median())
+
     def noise_share(self) -> Float[Tensor, "nodes kinds"]:
         """What noise makes of each component of an error, relative as errors are.
 
@@ -142,7 +150,11 @@ def final_error(
 def residuals_over_noise(
     model: Dynamics, problem: Problem, windows: Windows
 ) -> Float[Tensor, "windows rows"]:
-    """What a dynamics leaves of all that was measured in noisy windows, from starts that it has."""
+    """What a dynamics leaves of all that was measured in noisy windows, over the noise.
+
+    Raises:
+        ValueError: windows whose starts no dynamics was fitted with.
+    """
     if windows.starts is None:
         raise ValueError("windows.starts: wanted those of a dynamics, as the windows are noisy")
     path = windows.path

@@ -1,7 +1,7 @@
 """Refit: the constants of a form, and the hidden couplings, on the trajectories themselves.
 
-Levenberg-Marquardt in float64 on the errors of the windows, through the integrator. Errors are
-relative to each body's acceleration, as in training.
+Levenberg-Marquardt in float64 on the errors of the windows, through the integrator: relative to
+each body's acceleration, as in training; in noise, what is left at all frames over the noise.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gnsim.models.coupled import CoupledPairs, Structure
@@ -17,19 +17,20 @@ from gnsim.models.terms import Term
 from gnsim.symbolic.forms import Form, FormPotential
 from gnsim.symbolic.normal_equations import Normal, RefitError
 from gnsim.symbolic.problem import Problem, final_error, residuals_over_noise
+from gnsim.symbolic.window_errors import not_of_the_step, step_error
 
 _ROUNDS = 40
 #: frames and rounds of a first fit in noise, whose windows are long
 _FIRST_FRAMES, _FIRST_ROUNDS = 9, 15
 #: a step that lowers the cost by this share was worth its Jacobian; by less than this, is the last;
-#: and by less than this, is so even with a little damping; noise leaves a cost of which less counts
+#: and by less than this, is so even with a little damping; in noise, this over all numbers is less
 _GOOD_STEP, _LAST_STEP, _NO_STEP, _LITTLE, _LAST_IN_NOISE = 0.5, 0.05, 0.002, 0.1, 0.2
 _LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e6
 _QUOTIENT_STEP = 1e-6
 #: errors this many times the median count half; in noise sums of squares are all alike but for lost
 #: windows
 _OUTLIER, _LOST_WINDOW = 3.0, 1.0
-#: what a motion that is lost counts as, times the acceleration or its noise
+#: what a motion that is lost counts as, times the acceleration
 _LOST = 1e3
 _TIME_BLOCKS = 25
 #: times that the step is halved at most, and share of its error by which a parameter may move then
@@ -47,7 +48,8 @@ class Fit:
 
     Breaks are spread over the length `blur`, as they were fitted.
     `replicates` are the parameters with one group of the data left out at a time, one tensor
-    [groups, parameters] for each way to group them (by system; or by time and by body).
+    [groups, parameters] for each way to group them (by system; or by time and, without noise, by
+    body).
     """
 
     form: Form
@@ -106,12 +108,14 @@ class Fit:
 class Begun(NamedTuple):
     """A form with the constants and numbers x that its refit starts from.
 
-    `misfit` is that of each window, over its first frames alone, in noise: see `Problem.misfit`.
+    In noise, `misfit` is that of each window over its first frames alone (see `Problem.misfit`);
+    `trusted` says in which of them it is not the time step's.
     """
 
     form: Form
     x: Tensor | None
-    misfit: Float[Tensor, " windows"] | None
+    misfit: Float[Tensor, " windows"] | None = None
+    trusted: Bool[Tensor, " windows"] | None = None
 
 
 def begin(form: Form, structure: Structure, problem: Problem, start: Tensor | None = None) -> Begun:
@@ -123,15 +127,17 @@ def begin(form: Form, structure: Structure, problem: Problem, start: Tensor | No
         RefitError: the errors are not finite at the start.
     """
     if not problem.noisy or len(problem.windows.path) <= _FIRST_FRAMES:
-        return Begun(form, start, None)
+        return Begun(form, start)
     short = problem.shortened(_FIRST_FRAMES)
     fit = _minimised(form, structure, short, start, _blurs(form, problem)[0], _FIRST_ROUNDS)
-    misfit = fit.suited(short).settled(fit.dynamics()).misfit()
-    return Begun(fit.fitted_form, fit.x, misfit)
+    model = fit.dynamics()
+    tested = fit.suited(short).settled(model)
+    trusted = not_of_the_step(step_error(model, tested), tested)
+    return Begun(fit.fitted_form, fit.x, tested.misfit(), trusted)
 
 
 def refit(form: Form, structure: Structure, problem: Problem, start: Tensor | None = None) -> Fit:
-    """The constants, couplings and coefficients that predict the ends of the windows best.
+    """The constants, couplings and coefficients that predict the windows best.
 
     Levenberg-Marquardt with Cauchy weights. Motion is nearly linear in the parameters, so a
     Jacobian is kept for as long as its steps do. `start` holds the numbers x to start from; without
@@ -149,7 +155,7 @@ def completed(begun: Begun, structure: Structure, problem: Problem) -> Fit:
     Raises:
         RefitError: the errors are not finite at the start.
     """
-    form, start, _ = begun
+    form, start = begun.form, begun.x
     for blur in _blurs(form, problem):
         fit = _minimised(form, structure, problem, start, blur, _ROUNDS)
         form, start = fit.fitted_form, fit.x
@@ -302,12 +308,13 @@ def _errors(
     if problem.windows.path.noise is None or not bool(errors.isfinite().any()):
         return errors
     # a start that was corrected too far says nothing of the form: as bad as any outlier, no worse
-    return errors.nan_to_num(nan=_LOST).clamp(-_LOST, _LOST)
+    lost = _LOST * max(1.0, problem.loudness()) if problem.noisy else _LOST
+    return errors.nan_to_num(nan=lost).clamp(-lost, lost)
 
 
 def _jacobian(
     model: CoupledPairs, theta: Tensor, problem: Problem, errors: Tensor
-) -> Float[Tensor, "nodes kinds dim p"]:
+) -> Float[Tensor, "units kinds numbers p"]:
     """What `errors`, those at `theta`, fall by per unit of each parameter.
 
     By difference quotients: motion is close to linear in the parameters, and a quotient costs a

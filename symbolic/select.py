@@ -20,7 +20,7 @@ from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import Fit, adjust, refit
 from gnsim.symbolic.text import force_text
 from gnsim.symbolic.trials import Scored, likelier, on_trial, scored
-from gnsim.symbolic.window_errors import NUMERICAL, step_error
+from gnsim.symbolic.window_errors import NUMERICAL, not_of_the_step, step_error
 
 #: fall of the log error for each unit of size, and standard errors, that a larger form must show
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
@@ -41,8 +41,7 @@ class Selection:
 class _Resolution:
     """What held-out windows of `bodies` can tell: errors below `floor` [nodes, kinds] are a step's.
 
-    In noise, all but the `trusted` windows have steps that make as much as the noise: there a form
-    may imitate the error of the integrator.
+    In noise, the `trusted` windows are those of `not_of_the_step`.
     """
 
     floor: Tensor
@@ -53,8 +52,7 @@ class _Resolution:
     def of(cls, fit: Fit, held_out: Problem) -> "_Resolution":
         tested = fit.suited(held_out).settled(fit.dynamics())
         floor = step_error(fit.dynamics(), tested)
-        stepped = (floor > tested.noise_share()).view(len(tested.windows.start), -1).any(1)
-        return cls(floor, tested.bodies, ~stepped)
+        return cls(floor, tested.bodies, not_of_the_step(floor, tested))
 
 
 def select(

@@ -23,7 +23,7 @@ from gnsim.symbolic.window_errors import error_sizes, mean_error
 
 #: gain in log likelihood of one window at most: after a close encounter it may be any number
 MOST_OF_A_WINDOW = 5.0
-#: forms are left behind that the first frames make less likely by more than this
+#: forms are left behind that the first frames make less likely by exp of more than this
 _LEFT_BEHIND = 100.0
 #: where the refit of a softening starts
 _SOFTENING = sympy.Float(1e-3)
@@ -66,30 +66,34 @@ def on_trial(
     """Those that could be refitted, and why others were not; arguments as of `select`.
 
     In noise all begin with the first frames of the windows, and those that these leave behind are
-    refitted no further.
+    refitted no further. A form that cannot be fitted is none of those that could.
     """
     offered = _Offered(candidates)
     done: list[Scored] = []
     failures: list[str] = []
-    ended = 0
-    best: Tensor | None = None
+    ended = too_late = 0
+    best: Begun | None = None
 
-    def late() -> bool:
-        return len(done) >= _LEAST_REFITTED and deadline is not None and time.monotonic() > deadline
+    def late(tried: int) -> bool:
+        return tried >= _LEAST_REFITTED and deadline is not None and time.monotonic() > deadline
 
     while offered.waiting:
         begun: list[tuple[Begun, Candidate]] = []
         for expression, candidate in offered.taken():
+            if late(ended + len(begun)):
+                too_late += 1
+                continue
             try:
                 begun.append((_begun(expression, structure, train, start), candidate))
             except RefitError as unfit:
+                ended += 1
                 failures.append(str(unfit))
-        best = _least([one.misfit for one, _ in begun], best)
+        for one, _ in begun:
+            best = one if best is None or _behind(best, one) > 0 else best
         for k, (one, candidate) in enumerate(begun):
-            if late():
-                left = len(begun) - k + len(offered.taken())
-                failures.append(f"{left} forms, for which no time was left")
-                break
+            if late(ended):
+                too_late += 1
+                continue
             ended += 1
             try:
                 fit = _completed(one, best, structure, train)
@@ -102,6 +106,8 @@ def on_trial(
                 failures.append(str(unfit))
             if progress:
                 progress(ended, ended + len(begun) - k - 1 + len(offered.waiting))
+    if too_late:
+        failures.append(f"{too_late} forms, for which no time was left")
     return done, offered.left_out + failures
 
 
@@ -114,25 +120,28 @@ def _begun(expression: sympy.Expr, structure: Structure, train: Problem, start: 
     return begin(form, structure, train, start * strengths)
 
 
-def _least(misfits: Sequence[Tensor | None], best: Tensor | None) -> Tensor | None:
-    """Of some misfits [windows] and the best before, the one that is least in all windows."""
-    known = [misfit for misfit in (best, *misfits) if misfit is not None]
-    return min(
-        known, key=lambda misfit: float(misfit.nan_to_num(nan=torch.inf).sum()), default=None
-    )
+def _completed(begun: Begun, best: Begun | None, structure: Structure, train: Problem) -> Fit:
+    """The rest of a refit.
 
-
-def _completed(begun: Begun, best: Tensor | None, structure: Structure, train: Problem) -> Fit:
-    """The rest of a refit. Raises RefitError where first frames leave it behind."""
-    if best is not None and begun.misfit is not None:
-        behind = likelier(begun.misfit, best)
-        if behind > _LEFT_BEHIND:
-            text = sympy.N(begun.form.expression, 3)
-            raise RefitError(
-                f"{text}: the first frames make it less likely than another form by a factor of "
-                f"exp({behind:.3g})"
-            )
+    Raises:
+        RefitError: first frames leave the form behind, or it cannot be fitted to all.
+    """
+    behind = 0.0 if best is None else _behind(begun, best)
+    if behind > _LEFT_BEHIND:
+        text = sympy.N(begun.form.expression, 3)
+        raise RefitError(
+            f"{text}: the first frames make it less likely than another form by a factor of "
+            f"exp({behind:.3g})"
+        )
     return completed(begun, structure, train)
+
+
+def _behind(one: Begun, other: Begun) -> float:
+    """By how much first frames make the second of two forms likelier; zero without noise."""
+    if one.misfit is None or one.trusted is None or other.misfit is None or other.trusted is None:
+        return 0.0
+    both = one.trusted & other.trusted
+    return likelier(one.misfit[both], other.misfit[both])
 
 
 def likelier(one: Tensor, other: Tensor) -> float:
@@ -145,6 +154,7 @@ def likelier(one: Tensor, other: Tensor) -> float:
 
 
 def scored(fit: Fit, loss: float, engine: str, held_out: Problem) -> Scored:
+    """A fit with its errors on held-out windows; `loss` and `engine` are of the candidate."""
     model = fit.dynamics()
     settled = fit.suited(held_out).settled(model)
     sizes = error_sizes(model, settled)

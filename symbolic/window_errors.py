@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
@@ -34,6 +35,15 @@ def step_error(model: Dynamics, problem: Problem) -> Tensor:
     finer = replace(problem, substeps=2 * problem.substeps)
     change = signed_errors(model, problem) - signed_errors(model, finer)
     return _STEP_ERRORS * change.norm(dim=-1).nan_to_num(nan=math.inf)
+
+
+def not_of_the_step(floor: Tensor, problem: Problem) -> Bool[Tensor, " windows"]:
+    """Noisy windows in which no `step_error` is above what noise makes.
+
+    In others a form may imitate the error of the integrator.
+    """
+    stepped = floor > problem.noise_share()
+    return ~stepped.view(len(problem.windows.start), -1).any(1)
 
 
 def mean_error(sizes: Tensor) -> float:

@@ -3,6 +3,9 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "experiments" / "record.py"
@@ -41,8 +44,59 @@ def test_peak_memory_is_of_the_case_and_its_children(tmp_path: Path) -> None:
     assert little["peak_memory_gb"] < much["peak_memory_gb"] - 0.2
 
 
-def test_the_tables_of_the_readme_are_made_from_the_results() -> None:
+def test_the_tables_of_the_readme_are_made_from_the_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(FILE.parent)
     tables, text = script(FILE.with_name("readme_tables.py")), (ROOT / "README.md").read_text()
     assert tables.written(text) == text
     assert tables.written(text.replace("| seed 0 | True", "| seed 0 | False", 1)) == text
     assert "| seed 0 | True" in text
+
+
+def spring_law(stiffness: float, error: float, status: str = "verified") -> dict[str, Any]:
+    """What laws.py keeps of a law of springs."""
+    return {
+        "status": status,
+        "same_structure": True,
+        "force_error": 0.001,
+        "force": "k*(r - r0)",
+        "truth": {"force": "2.0*(r - 1.0)"},
+        "constants": {
+            "k": {"value": stiffness, "stderr": error},
+            "r0": {"value": 1.0 + 2 * error, "stderr": error},
+        },
+    }
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(FILE.parent)
+    return script(FILE.with_name("law_tables.py"))
+
+
+def test_cases_are_counted_with_those_of_their_kind(tables: ModuleType) -> None:
+    clean, unsure = spring_law(2.0, 1e-6), spring_law(2.0, 1e-6, "candidate")
+    (told,) = tables.counts(
+        {
+            "spring, 2D, seed 0": clean,
+            "spring, 2D, seed 1": unsure,
+            "spring, 2D, seed 0, noise 0.05": unsure,
+            "spring, 2D, seed 0, noise 0.01": clean,
+            "spring, 2D, seed 0, noise 0.01, positions alone": unsure,
+            "yukawa, 2D, seed 0": unsure,
+        }
+    )
+    assert "clean: 1 of 2; 1 % noise: 1 of 1; positions alone: 0 of 0" in told
+    assert "verified among all in this table: 0" in told
+    wrong = {**clean, "same_structure": False}
+    assert "verified among all in this table: 1" in tables.counts({"r2, 2D, seed 0": wrong})[0]
+
+
+def test_intervals_are_held_against_the_constants_of_the_truth(tables: ModuleType) -> None:
+    near, far = spring_law(1.995, 0.01), spring_law(1.98, 0.01)
+    assert tables.true_constants("spring", near) == pytest.approx({"k": 2.0, "r0": 1.0})
+    cases = {"spring, 2D, seed 0, noise 0.01": near, "spring, 2D, seed 1, noise 0.01": far}
+    clean = {"spring, 2D, seed 0": near, "spring 2D, noise 0, interval 10": near}
+    assert "Of 4 intervals" in tables.coverage(cases, clean)[0]
+    assert "25% hold" in tables.coverage(cases, clean)[0]

@@ -81,10 +81,20 @@ COUPLINGS: Mapping[str, Coupling] = {
 
 @dataclass(frozen=True)
 class Structure:
-    """What a pair model is made of beside its pair potential: a name of `COUPLINGS`, and terms."""
+    """What a pair model is made of beside its pair potential: a name of `COUPLINGS`, and terms.
+
+    Raises:
+        ValueError: terms of pairs beside hidden masses, where only accelerations are known: those
+            of the two bodies would not be opposite forces.
+    """
 
     coupling: str
     terms: tuple[Term, ...] = ()
+
+    def __post_init__(self) -> None:
+        of_pairs = [term.name for term in self.terms if term.of_pairs]
+        if of_pairs and COUPLINGS[self.coupling].hides_masses:
+            raise ValueError(f"term {of_pairs[0]}: wanted masses that are given, found hidden ones")
 
 
 class CoupledPairs(Split):
@@ -94,8 +104,8 @@ class CoupledPairs(Split):
 
     Args:
         pair: the interaction f, up to the couplings.
-        structure: its coupling, and forces on each body by itself; these are in units of an
-            acceleration where masses are hidden.
+        structure: its coupling, and terms; these are in units of an acceleration where masses are
+            hidden.
         bodies: bodies per system; hidden numbers belong to the place of a body in its system.
     """
 

@@ -1,4 +1,4 @@
-"""Forces beyond those along the line between two bodies, linear in their coefficients.
+"""Forces beyond the radial ones between pairs, linear in their coefficients.
 
 ``F_i = w_i sum_k c_k B_k(q_i, v_i)`` on each body by itself, where w is one or an attribute of the
 body; and friction between the two bodies of a pair, the same on both with opposite signs. Linear,
@@ -212,6 +212,8 @@ class Term:
         """The largest coefficient whose motion steps of `dt` resolve; inf for a uniform field."""
         length, time = KINDS[self.kind].powers
         rate = (_weights(state, self.weight) / state.mass).abs().median()
+        if self.of_pairs:  # the fastest motion of a body against its partners
+            rate = rate * (1 + state.pairs.flatten().bincount().max())
         return float(dt**time / rate) if length == 0 and rate > 0 else math.inf
 
     def force(self, state: State) -> Float[Tensor, "nodes dim coefficients"]:

@@ -117,10 +117,11 @@ def _couplings(train: Trajectory, config: TrainingConfig) -> tuple[str, ...]:
 
 
 def _terms(setting: str, train: Trajectory, coupling: str) -> tuple[Term, ...]:
-    if setting == "auto":
-        return possible_terms(train, COUPLINGS[coupling].hides_masses)
-    names = [] if setting == "none" else [name.strip() for name in setting.split(",")]
+    check_terms(setting)
     hidden = COUPLINGS[coupling].hides_masses
+    if setting == "auto":
+        return possible_terms(train, hidden)
+    names = [] if setting == "none" else [name.strip() for name in setting.split(",")]
     for name in names:
         kind, _, weight = name.partition(" of ")
         if KINDS[kind].of_pairs and (hidden or weight):

@@ -138,6 +138,23 @@ def test_a_quarter_of_them_would_not() -> None:
 
 
 @pytest.mark.as_users_run_it
+def test_a_start_far_off_in_little_noise_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every measurement is off by thousands of its errors there, and still tells where to go."""
+    path = replace(shaken(springs(frames=17), 1e-6, 0), noise=torch.full((30, 2), 1e-6).double())
+    problem = Problem.of(path, 12, 20, KahanLi6(), 1)
+    assert problem.noisy
+    form = form_of(parse("4.0*r - 2.0", ("r",)))
+
+    def off() -> float:
+        found = refit(form, Structure("none"), problem).parameters
+        return float((found / torch.tensor([REST, STIFFNESS], dtype=torch.float64) - 1).abs().max())
+
+    assert off() < FOUND
+    monkeypatch.setattr(Problem, "loudness", lambda problem: 1.0)
+    assert off() > 0.1
+
+
+@pytest.mark.as_users_run_it
 def test_windows_that_are_lost_have_no_say_in_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """One system in ten has springs of twice the stiffness."""
     whole = springs(frames=17)
@@ -210,7 +227,9 @@ def test_slopes_beyond_all_numbers_have_no_say() -> None:
     there = Normal(errors, jacobian, torch.eye(1, dtype=torch.float64), 3.0)
     # nor at the next point, to which the same slopes are carried
     assert torch.equal(Normal(errors, there.slopes, there.directions, 3.0).trust, there.trust)
-    assert torch.equal(Normal(errors, jacobian, torch.eye(1, dtype=torch.float64), 3.0).step(0.0), plain)
+    assert torch.equal(
+        Normal(errors, jacobian, torch.eye(1, dtype=torch.float64), 3.0).step(0.0), plain
+    )
 
 
 def test_slopes_that_are_no_numbers_are_refused() -> None:

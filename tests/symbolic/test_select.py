@@ -19,6 +19,7 @@ from gnsim.symbolic.equality import equals
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.parser import parse
 from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.refit import Begun, begin
 from gnsim.symbolic.select import Selection, select
 
 ONE = torch.ones(1, dtype=torch.float64)
@@ -74,6 +75,26 @@ def test_after_the_deadline_three_forms_are_refitted_and_no_more() -> None:
     assert equals(late.chosen.fit.form.shape, "r - c")
     assert "left out: 2 forms, for which no time was left" in late.reasons
     assert len(chosen(None, *rivals, deadline=time.monotonic() + 1e6).scored) == len(rivals)
+
+
+@pytest.mark.as_users_run_it
+def test_after_the_deadline_first_frames_wait_as_well() -> None:
+    path = simulate("spring", trajectories=24, bodies=3, dim=2, frames=13, noise=0.01)
+    parts = (path.systems(torch.arange(16)), path.systems(torch.arange(16, 24)))
+    problems = [Problem.of(part, 12, 16, KahanLi6(), 1) for part in parts]
+    texts = ("0.5", "1.5*r", "1.0*r - 0.5", "1.1*r - 0.9 + 0.1*r**2", "r**3")
+    candidates = [Candidate(parse(text, ("r",)), 0, 0.0, "test") for text in texts]
+    begun = []
+
+    def count(*arguments: object) -> Begun:
+        begun.append(arguments)
+        return begin(*arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("gnsim.symbolic.trials.begin", count)
+        late = select(candidates, Structure("none"), *problems, ONE, deadline=time.monotonic() - 1)
+    assert len(begun) == 3
+    assert "left out: 2 forms, for which no time was left" in late.reasons
 
 
 def test_without_the_truth_a_rival_is_chosen_and_errs() -> None:

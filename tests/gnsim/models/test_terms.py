@@ -94,6 +94,28 @@ def test_a_dashpot_leaves_turning_alone_and_friction_does_not() -> None:
     assert field("dashpot", 3, 1.0).force(state).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("name", ["drag", "friction"])
+@pytest.mark.parametrize("count", [2, 16])
+def test_the_largest_coefficient_is_one_that_steps_resolve(name: str, count: int) -> None:
+    """The fastest rate of the motion that it makes, times the step, is one."""
+    q = torch.randn(count, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ones = torch.ones(count, dtype=torch.float64)
+    state = State(q, q, torch.zeros(count, dtype=torch.long), {"mass": ones})
+    term, dt = Term(name, 2), 0.1
+
+    def change(p: torch.Tensor) -> torch.Tensor:
+        return term.force(state.moved(q, p)).squeeze(-1)
+
+    slopes = torch.autograd.functional.jacobian(change, q).reshape(2 * count, 2 * count)
+    fastest = float(torch.linalg.eigvals(slopes).abs().max())
+    assert 0.6 <= term.resolvable(state, dt) * fastest * dt <= 1.0 + ROUNDING
+
+
+def test_pair_terms_and_hidden_masses_do_not_go_together() -> None:
+    with pytest.raises(ValueError, match="term friction: wanted masses that are given"):
+        Structure("source", (Term("friction", 2),))
+
+
 def test_friction_is_between_bodies_that_are_bonded() -> None:
     state = bodies()
     bonded = replace(state, bonds=torch.tensor([[0], [1]]))
