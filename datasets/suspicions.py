@@ -18,6 +18,8 @@ DISAGREEMENT = 0.01
 _NOISE_BOUND = 2.0
 #: share of the spread of all numbers below which noise is rounding
 _ROUNDING = 1e-6
+#: frames without velocities that say anything of an acceleration
+_LEAST_STILL = 3
 #: numbers that the comparison of velocities looks at
 _SAMPLE = 2**20
 
@@ -62,7 +64,11 @@ def _short(raw: Raw) -> Iterator[Finding]:
             return
         frames -= cuts(frames, least=2)[1]
         found += f", {frames} in the shortest part"
-    if raw.v is None and frames < POINTS:
+    if raw.v is None and frames < _LEAST_STILL:
+        wanted = f"at least {_LEAST_STILL} where there are no velocities"
+        remedy = f"give longer trajectories, or '{raw.spelled('v')}'"
+        yield Finding("warning", raw.spelled("t"), found, wanted, remedy, stops_training=True)
+    elif raw.v is None and frames < POINTS:
         wanted = f"at least {POINTS} in a part where velocities have to be estimated"
         remedy = f"give longer trajectories, or '{raw.spelled('v')}'"
         yield Finding("warning", raw.spelled("t"), found, wanted, remedy)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gnsim.config import did_you_mean
 from gnsim.symbolic.expressions import evaluated, inlined
 
 if TYPE_CHECKING:
@@ -114,6 +115,17 @@ def _attributes(law: "Law", bodies: int, given: Mapping[str, Any]) -> dict[str, 
     """Arrays [bodies]: what the caller gives, else what the law inferred, else a mass of one."""
     known = {name: np.asarray(hidden.values) for name, hidden in law.hidden.items()}
     known |= {name: np.asarray(value, dtype=np.float64) for name, value in given.items()}
+    learned = law.metadata.get("attributes", [])
+    for name in given:
+        if learned and name not in (*learned, *law.attributes, "mass"):
+            there = (*learned, *law.attributes)
+            raise ValueError(
+                f"attribute {name!r}: the law knows of none; {did_you_mean(name, there)}"
+            )
+    if "mass" in learned and "mass" not in known:
+        raise ValueError(
+            f"attribute 'mass': the law was learned with masses; pass mass=array [{bodies}]"
+        )
     known.setdefault("mass", np.ones(bodies))
     missing = [name for name in law.attributes if name not in known]
     if missing:

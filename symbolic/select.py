@@ -49,8 +49,8 @@ class _Resolution:
     trusted: Tensor
 
     @classmethod
-    def of(cls, fit: Fit, held_out: Problem) -> "_Resolution":
-        tested = fit.suited(held_out).settled(fit.dynamics())
+    def of(cls, fit: Fit, tested: Problem) -> "_Resolution":
+        """That of a fit, for which the windows are settled."""
         floor = step_error(fit.dynamics(), tested)
         return cls(floor, tested.bodies, not_of_the_step(floor, tested))
 
@@ -81,24 +81,44 @@ def select(
     if not tried:
         raise RefitError(failures[0] if failures else "no candidate equation to refit")
     tried.sort(key=lambda s: (s.complexity, s.error))
-    limits = _Resolution.of(min(tried, key=lambda s: s.error).fit, held_out)
+    best = min(tried, key=lambda s: s.error).fit
+    tested = best.suited(held_out).settled(best.dynamics())
+    limits = _Resolution.of(best, tested)
+    tried = [_from_starts(one, tested) for one in tried]
     chosen, reasons = tried[0], []
     for rival in tried[1:]:
         if _surplus(chosen, rival, limits) > 0 and not vague(rival.fit):
             why = _compared(chosen, rival, limits)
             reasons.append(f"{_text(rival)} replaces {_text(chosen)}: {why}")
             chosen = rival
-    reasons += [_rejection(rival, chosen, limits) for rival in tried if rival is not chosen]
-    chosen, dropped = _needed_constants(chosen, train, held_out, limits)
+    chosen, dropped = _needed_constants(chosen, tried, train, held_out, tested, limits)
     reasons += dropped
     chosen, dropped = _needed_terms(chosen, train, held_out, limits)
     reasons += dropped
+    others = [one for one in tried if one.fit.form.shape != chosen.fit.form.shape]
+    reasons += [_rejection(rival, chosen, limits) for rival in others]
     reasons += [f"left out: {failure}" for failure in failures]
     return Selection(chosen, tuple(tried), tuple(reasons))
 
 
+def _from_starts(one: Scored, tested: Problem) -> Scored:
+    """With the misfits that follow from the starts of another form, where these are smaller.
+
+    After a close encounter it is luck which start is found. No form shall lose by it.
+    """
+    if one.misfit is None or one.fit.form.breaks:
+        return one
+    other = tested.settled(one.fit.dynamics()).misfit()
+    return one if other is None else replace(one, misfit=torch.fmin(one.misfit, other))
+
+
 def _needed_constants(
-    chosen: Scored, train: Problem, held_out: Problem, limits: _Resolution
+    chosen: Scored,
+    tried: Sequence[Scored],
+    train: Problem,
+    held_out: Problem,
+    tested: Problem,
+    limits: _Resolution,
 ) -> tuple[Scored, list[str]]:
     """The chosen form without the constants that may as well be zero, and what replaced what."""
     reasons = []
@@ -106,7 +126,7 @@ def _needed_constants(
         smaller = [
             trial
             for form in _smaller(chosen.fit.fitted_form)
-            if (trial := _refitted(form, chosen, train, held_out)) is not None
+            if (trial := _refitted(form, chosen, tried, train, held_out)) is not None
             and _surplus(trial, chosen, limits) <= 0
             and not vague(trial.fit)
         ]
@@ -144,15 +164,18 @@ def _badness(scored: Scored) -> float:
     return float(scored.misfit.nan_to_num(nan=math.inf).median())
 
 
-def _refitted(form: Form, like: Scored, train: Problem, held_out: Problem) -> Scored | None:
-    """None for a form that cannot be fitted."""
+def _refitted(
+    form: Form, like: Scored, tried: Sequence[Scored], train: Problem, held_out: Problem
+) -> Scored | None:
+    """None for a form that cannot be fitted. Of the candidate that had its shape, if one did."""
     fit = like.fit
     x = fit.x.clone()
     # what the strength of the new form is in units of the old one's
     scaled, _ = COUPLINGS[fit.coupling].counts(train.bodies)
     x[:scaled] *= form.strength / fit.form.strength
     try:
-        return scored(refit(form, fit.structure, train, x), like.loss, like.engine, held_out)
+        origin = next((one for one in tried if one.fit.form.shape == form.shape), like)
+        return scored(refit(form, fit.structure, train, x), origin.loss, origin.engine, held_out)
     except RefitError:
         return None
 

@@ -24,7 +24,7 @@ _GREEK = {
 def plain(law: "Law") -> str:
     """The force, its constants with errors, the hidden attributes and the verdict, line by line."""
     lines = [f"F(r) = {force_text(law.expr)} ({_sense(law)})"]
-    lines += [f"  {term.name}, on each body: {term.formula}" for term in law.terms]
+    lines += [f"  and {term.name}, on body i: {term.formula}" for term in law.terms]
     lines += [f"  {name} = {_with_error(c)}" for name, c in law.constants.items()]
     for name, hidden in law.hidden.items():
         lines.append(f"  {name}{f' [{hidden.unit}]' if hidden.unit else ''}:")
@@ -72,7 +72,8 @@ def latex(law: "Law") -> str:
     pair = f"F(r) = {_Latex({'symbol_names': names}).doprint(law.expr)}"
     if not law.terms:
         return pair
-    return rf"{pair}, \quad \mathbf{{F}}_i = {' '.join(map(_signed, law.terms)).removeprefix('+ ')}"
+    along = r"\sum_j F(r_{ij})\,\mathbf{n}_{ij}"
+    return rf"{pair}, \quad \mathbf{{F}}_i = {along} {' '.join(map(_signed, law.terms))}"
 
 
 class _Latex(LatexPrinter):

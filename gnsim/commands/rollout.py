@@ -1,5 +1,6 @@
 """``gnsim rollout``: network and law of a run, from its held-out data on."""
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,7 +64,9 @@ def _line(name: str, result: "Rollout") -> str:
     error = result.position_error
     median, worst = float(error[-1].median()), float(error.max())
     ended = f"; {result.diverged}" if result.diverged else ""
+    kept = math.isfinite(result.energy_error)  # it is not where forces depend on velocities
+    energy = f"; energy error {result.energy_error:.2g}" if kept else ""
     return (
         f"{name}: {len(result.trajectory) - 1} steps, relative position error at the end "
-        f"{median:.2g} (median), largest {worst:.2g}; energy error {result.energy_error:.2g}{ended}"
+        f"{median:.2g} (median), largest {worst:.2g}{energy}{ended}"
     )

@@ -14,6 +14,9 @@ _MEANINGS: Mapping[str, str] = {
     "learning_rate": "Largest step of the optimiser.",
     "validate_every": "Steps of training from one validation to the next.",
     "coupling": "What is hidden: one of {couplings}; auto tries what the data may hide.",
+    "terms": "Forces beside the radial one, joined by commas: {terms} on each body, by themselves "
+    "or times an attribute as in 'drag of mass'; {pair_terms} between the bodies of a pair; none; "
+    "or auto, which tries all and keeps those that held-out windows ask for.",
     "pilot_steps": "Steps of each of the short trainings that choose the `coupling`.",
     "precision": "Type of the numbers in training: {precisions}.",
     "engine": "One of {engines}; auto is Operon, and PySR where it can run.",
@@ -49,6 +52,7 @@ def described() -> Iterator[tuple[str, Any, str]]:
     from gnsim.discovery import DiscoveryConfig
     from gnsim.integrators import INTEGRATORS
     from gnsim.models.coupled import COUPLINGS
+    from gnsim.models.terms import KINDS
     from gnsim.symbolic.engines import ENGINES
     from gnsim.training.model_file import PRECISIONS
 
@@ -57,6 +61,8 @@ def described() -> Iterator[tuple[str, Any, str]]:
         "couplings": ", ".join(("auto", *COUPLINGS)),
         "precisions": ", ".join(PRECISIONS),
         "engines": ", ".join(("auto", *ENGINES)),
+        "terms": ", ".join(name for name, kind in KINDS.items() if not kind.of_pairs),
+        "pair_terms": ", ".join(name for name, kind in KINDS.items() if kind.of_pairs),
     }
     for part, values in {"data": FileSettings(), **vars(DiscoveryConfig())}.items():
         said = re.split(r"(?<=[.;])\s+", " ".join((type(values).__doc__ or "").split()))

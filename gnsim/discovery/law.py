@@ -87,6 +87,7 @@ def settle(
         verdict=verdict,
         metadata={
             **parts.metadata,
+            "attributes": sorted(train.attributes),
             "coupling": fit.coupling,
             "data": dataset.name,
             **_space(train),

@@ -1,6 +1,7 @@
 """The report: one page that needs nothing but itself, and no network."""
 
 import base64
+import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -152,6 +153,7 @@ def _motion(discovery: "Discovery") -> dict[str, Any]:
     errors = {n: position_errors(r, len(names)) for n, r in discovery.rollouts.items()}
     return {
         "rollouts": discovery.rollouts,
+        "energy_kept": any(math.isfinite(r.energy_error) for r in discovery.rollouts.values()),
         "position_rows": [
             (body, {n: errors[n][k] for n in discovery.rollouts}) for k, body in enumerate(names)
         ],

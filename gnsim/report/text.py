@@ -44,7 +44,7 @@ def _law(discovery: "Discovery") -> list[str]:
         "no law found": "no law found; the best of the equations that were tried",
     }[status]
     lines = textwrap.wrap(f"F(r) = {law.text()}", _WIDTH - 2, subsequent_indent="         ")
-    lines += [f"{term.name}, on each body: {term.formula}" for term in law.terms]
+    lines += [f"and {term.name}, on body i: {term.formula}" for term in law.terms]
     return [
         f"{short(discovery.dataset.name)}: {called}",
         *("  " + line for line in lines),

@@ -124,10 +124,15 @@ def _terms(setting: str, train: Trajectory, coupling: str) -> tuple[Term, ...]:
     names = [] if setting == "none" else [name.strip() for name in setting.split(",")]
     for name in names:
         kind, _, weight = name.partition(" of ")
-        if KINDS[kind].of_pairs and (hidden or weight):
+        if KINDS[kind].of_pairs and weight:
             raise InputError(
-                f"training.terms: '{name}': wanted forces between pairs by themselves and data "
-                "with masses (training.coupling=none takes all for one)"
+                f"training.terms: '{name}': {kind} acts between the bodies of a pair, the same on "
+                f"both, and is multiplied by no attribute; write '{kind}'"
+            )
+        if KINDS[kind].of_pairs and hidden:
+            raise InputError(
+                f"training.terms: '{name}': {kind} between bodies wants masses, and these data "
+                "have none; give 'mass', or training.coupling=none if all are equal"
             )
         known = ("",) if hidden else ("", *train.attributes)
         if weight not in known or names.count(name) > 1:

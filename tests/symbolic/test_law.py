@@ -90,6 +90,17 @@ def test_friction_in_a_box_is_along_the_nearest_image_and_between_bonds_alone():
     assert found[2] == pytest.approx([0.0, 0.0])
 
 
+def test_a_law_asks_for_the_masses_that_it_was_learned_with():
+    q = np.array([[0.0, 0.0], [2.0, 0.0]])
+    learned = replace(law("1/r**2", dim=2), metadata={"attributes": ["charge", "mass"]})
+    given = learned.acceleration(q, mass=[2.0, 1.0], charge=[1.0, 1.0])
+    assert given[0] == pytest.approx([0.125, 0.0])
+    with pytest.raises(ValueError, match="learned with masses; pass mass="):
+        learned.acceleration(q)
+    with pytest.raises(ValueError, match="'mas': the law knows of none; did you mean 'mass'"):
+        learned.acceleration(q, mas=[2.0, 1.0])
+
+
 def test_positive_force_attracts():
     q = np.array([[0.0, 0.0], [2.0, 0.0]])
     assert law("1/r**2", dim=2).acceleration(q)[0] == pytest.approx([0.25, 0.0])

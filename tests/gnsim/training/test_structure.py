@@ -35,7 +35,7 @@ def silent(*told: object) -> None:
     ("terms", "message"),
     [
         ("viscosity", "'viscosity' is unknown"),
-        ("friction of mass", "between pairs by themselves"),
+        ("friction of mass", "multiplied by no attribute; write 'friction'"),
         ("magnetic of spin", "times one of"),
         ("drag, drag", "each term once"),
     ],
