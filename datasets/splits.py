@@ -13,6 +13,8 @@ SHARES = (0.6, 0.2, 0.2)
 
 #: with fewer trajectories, time is cut; and how many frames that takes
 LEAST_SYSTEMS, LEAST_FRAMES = 3, 6
+#: frames without velocities that say anything of an acceleration
+LEAST_STILL = 3
 
 Parts = tuple[Trajectory, Trajectory, Trajectory]
 
@@ -22,8 +24,19 @@ def split(trajectory: Trajectory, seed: int = 0) -> Parts:
 
     Fewer than three systems are cut into contiguous blocks of time, in the order train, valid,
     test. Every part has at least one system. Raises ValueError where a block of time would have
-    fewer than two frames.
+    fewer than two frames, or a part fewer than three and no velocities.
     """
+    parts = _parts(trajectory, seed)
+    fewest = min(map(len, parts))
+    if not trajectory.velocity_given and fewest < LEAST_STILL:
+        raise ValueError(
+            f"t: wanted at least {LEAST_STILL} frames in each part of data without velocities, "
+            f"found {fewest}; give longer trajectories, or 'v'"
+        )
+    return parts
+
+
+def _parts(trajectory: Trajectory, seed: int) -> Parts:
     if trajectory.num_systems < LEAST_SYSTEMS:
         return split_time(trajectory)
     order = np.random.default_rng(seed).permutation(trajectory.num_systems)

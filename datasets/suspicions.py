@@ -7,7 +7,7 @@ import torch
 
 from gnsim.datasets.findings import Finding
 from gnsim.datasets.raw import Raw
-from gnsim.datasets.splits import LEAST_FRAMES, LEAST_SYSTEMS, cuts
+from gnsim.datasets.splits import LEAST_FRAMES, LEAST_STILL, LEAST_SYSTEMS, cuts
 from gnsim.datasets.velocities import POINTS, estimate, stencils, unwrapped
 from gnsim.noise import noise
 from gnsim.windows import uneven_frame
@@ -18,8 +18,6 @@ DISAGREEMENT = 0.01
 _NOISE_BOUND = 2.0
 #: share of the spread of all numbers below which noise is rounding
 _ROUNDING = 1e-6
-#: frames without velocities that say anything of an acceleration
-_LEAST_STILL = 3
 #: numbers that the comparison of velocities looks at
 _SAMPLE = 2**20
 
@@ -64,8 +62,8 @@ def _short(raw: Raw) -> Iterator[Finding]:
             return
         frames -= cuts(frames, least=2)[1]
         found += f", {frames} in the shortest part"
-    if raw.v is None and frames < _LEAST_STILL:
-        wanted = f"at least {_LEAST_STILL} where there are no velocities"
+    if raw.v is None and frames < LEAST_STILL:
+        wanted = f"at least {LEAST_STILL} where there are no velocities"
         remedy = f"give longer trajectories, or '{raw.spelled('v')}'"
         yield Finding("warning", raw.spelled("t"), found, wanted, remedy, stops_training=True)
     elif raw.v is None and frames < POINTS:
