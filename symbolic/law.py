@@ -217,10 +217,11 @@ class Law:
 
         `v` [bodies, dim] is needed where a term depends on velocities. `box` [dim] holds the edges
         of a periodic box, where bodies act through their nearest images. `bonds` [2, bonds] are
-        the pairs that interact, where not all do. `attributes` are arrays
-        [bodies]; those left out are the law's hidden ones, and mass is one where nobody gives it.
-        Raises ValueError for other shapes, for missing velocities or a missing attribute, for two
-        bodies in one place, and for no box or bonds where the law was learned with them.
+        the pairs that interact, where not all do. `attributes` are arrays [bodies]; those left out
+        are the law's hidden ones, and mass is one where neither data nor caller had any. Raises
+        ValueError for other shapes, for missing velocities or a missing attribute, for one that
+        the data of the law did not have, for two bodies in one place, and for no masses, box or
+        bonds where the law was learned with them.
         """
         from gnsim.symbolic.motion import acceleration
 
