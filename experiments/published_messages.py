@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 PUBLISHED_MODELS = ("standard", "bottleneck", "l1", "kl", "flat hamiltonian")
+NONE = "–"
 SYSTEMS = ("charge", "damped", "discontinuous", "r1", "r2", "spring")
 
 #: R² between the strongest message components and the force; as many columns as were published
@@ -49,6 +50,12 @@ TEST_LOSS = {
 }
 
 
+#: differences from what was published that are none
+_AS_GOOD_R2, _AS_GOOD_LOSS = 0.02, 1.05
+#: share of a force that is all of it, and of one that is more of it than another
+_ALL, _MORE = 0.95, 0.1
+
+
 def rows(cases: dict[str, Any], models: Iterable[str]) -> list[str]:
     """A row for each case that was measured, by system and model, the published in brackets.
 
@@ -58,16 +65,14 @@ def rows(cases: dict[str, Any], models: Iterable[str]) -> list[str]:
     table = [
         "| system | model | R² of messages (published) | robust | rotated, robust | "
         "rotated, robust, of force over mass | live | test loss (published) | median error | "
-        "law found (published) | minutes |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "law found (published) | minutes | where worse than published, why |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, dim, model in product(SYSTEMS, (2, 3), tuple(models)):
         found = cases.get(case_name(name, dim, model))
         if found is None:
             continue
-        known_r2, known_law, known_loss = (
-            beside(published, name, dim, model) for published in (R2, LAW_FOUND, TEST_LOSS)
-        )
+        known_r2, known_law, known_loss = _published(name, dim, model)
         table.append(
             f"| {name} {dim}D | {model} | {found['strongest']['published']:.3f} ({known_r2}) | "
             f"{found['strongest']['robust']:.3f} | {found['rotated']['robust']:.3f} | "
@@ -75,9 +80,68 @@ def rows(cases: dict[str, Any], models: Iterable[str]) -> list[str]:
             f"{found['live']} | {found['test_loss']:.3g} ({known_loss}) | "
             f"{found['median_relative_error']:.1%} | "
             f"{verdict(found)} ({known_law}) | "
-            f"{found['seconds_of_training'] / 60:.1f} |"
+            f"{found['seconds_of_training'] / 60:.1f} | {why_worse(found, name, dim, model)} |"
         )
     return table
+
+
+def counts(cases: dict[str, Any]) -> list[str]:
+    """Of each published model, how many of its cases were found and are as good."""
+    lines = []
+    for model in PUBLISHED_MODELS:
+        each = [
+            (cases[case], _published(name, dim, model))
+            for name, dim in product(SYSTEMS, (2, 3))
+            if (case := case_name(name, dim, model)) in cases
+        ]
+        both = [(found, known) for found, known in each if known[1] != NONE]
+        laws = [verdict(found) for found, _ in both]
+        lines.append(
+            f"| {model} | {laws.count('yes')}, {laws.count('over mass')} over mass, of "
+            f"{len(laws)} ({sum(known[1] == 'yes' for _, known in both)}) | "
+            f"{sum(not r2_is_worse(f, k[0]) for f, k in both)} of {len(both)} | "
+            f"{sum(not loss_is_worse(f, k[2]) for f, k in each)} of {len(each)} |"
+        )
+    return [
+        "| model | force found, where one was published (published) | R² as high as published | "
+        "test loss as low as published |",
+        "|---|---|---|---|",
+        *lines,
+    ]
+
+
+def r2_is_worse(found: dict[str, Any], known: str) -> bool:
+    return known != NONE and found["strongest"]["published"] < float(known) - _AS_GOOD_R2
+
+
+def loss_is_worse(found: dict[str, Any], known: str) -> bool:
+    return known != NONE and found["test_loss"] > _AS_GOOD_LOSS * float(known)
+
+
+def why_worse(found: dict[str, Any], name: str, dim: int, model: str) -> str:
+    """What the measurements themselves say of the reason, where something published is better."""
+    known_r2, known_law, known_loss = _published(name, dim, model)
+    reasons = []
+    law_is_worse = known_law == "yes" and verdict(found) != "yes"
+    if law_is_worse or r2_is_worse(found, known_r2):
+        reasons.append(_of_messages(found, dim))
+    if loss_is_worse(found, known_loss):
+        reasons.append(f"loss: {found['config']['steps'] / 1e6:.2g} of the published steps")
+    return "; ".join(reasons)
+
+
+def _of_messages(found: dict[str, Any], dim: int) -> str:
+    strongest, rotated = (found[kind]["robust"] for kind in ("strongest", "rotated"))
+    over_mass = found["per_mass"]["robust"]
+    if over_mass > max(_ALL, rotated):
+        return "messages are accelerations, the force over the mass of the receiver"
+    if rotated > strongest + _MORE:
+        return "the force lies between the axes of the messages"
+    if found["live"] > dim:
+        return f"not sparse yet: {found['live']} live components"
+    if rotated > _ALL:
+        return "messages hold the force, and the equation is not its form"
+    return "messages mix the force with what the node network undoes"
 
 
 def verdict(found: dict[str, Any]) -> str:
@@ -87,10 +151,16 @@ def verdict(found: dict[str, Any]) -> str:
     return "over mass" if found["law_per_mass"]["found"] else "no"
 
 
+def _published(name: str, dim: int, model: str) -> tuple[str, str, str]:
+    """R², whether the force was found, and test loss, as published; dashes where nothing was."""
+    r2, law, loss = (beside(known, name, dim, model) for known in (R2, LAW_FOUND, TEST_LOSS))
+    return r2, law, loss
+
+
 def beside(published: dict[Any, tuple[Any, ...]], name: str, dim: int, model: str) -> str:
     """A published figure, or a dash."""
     known = dict(zip(PUBLISHED_MODELS, published.get((name, dim), ()), strict=False))
-    return str(known.get(model, "–"))
+    return str(known.get(model, NONE))
 
 
 def case_name(name: str, dim: int, model: str) -> str:

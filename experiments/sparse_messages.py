@@ -3,7 +3,7 @@
 ``python experiments/sparse_messages.py [SYSTEM [DIM [MODEL]]]`` writes
 results/sparse_messages.json, a case for each of six systems in 2D and 3D with each of ten models,
 about five minutes each on one thread. A case that was stopped goes on from its last checkpoint,
-in ``runs/``. ``python experiments/sparse_messages.py --table`` prints all, the published beside it.
+in ``runs/``. ``python experiments/message_page.py`` sets them beside the published ones.
 """
 
 import shutil
@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import sympy
 import torch
-from published_messages import SYSTEMS, case_name, rows
-from readme_tables import load
+from published_messages import SYSTEMS, case_name
 from record import measuring, record
 
 from gnsim.datasets.systems import SYSTEMS as LAWS
@@ -162,12 +161,9 @@ def main(systems: list[str], dims: list[int], models: list[str]) -> None:
 if __name__ == "__main__":
     if measuring(measure):
         sys.exit()
-    if sys.argv[1:] == ["--table"]:
-        print("\n".join(rows(load("sparse_messages"), CONFIGS)))
-    else:
-        wanted = sys.argv[1:]
-        main(
-            wanted[:1] or list(SYSTEMS),
-            [int(dim) for dim in wanted[1:2]] or [2, 3],
-            wanted[2:3] or list(CONFIGS),
-        )
+    wanted = sys.argv[1:]
+    main(
+        wanted[:1] or list(SYSTEMS),
+        [int(dim) for dim in wanted[1:2]] or [2, 3],
+        wanted[2:3] or list(CONFIGS),
+    )

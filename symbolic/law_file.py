@@ -101,7 +101,7 @@ def _law(content: Mapping[str, Any]) -> Law:
             complexity=None if complexity is None else _whole("complexity", complexity, 0, 10**9),
             loss=None if loss is None else _number("loss", loss),
             verdict=None if verdict is None else _verdict(verdict),
-            metadata=_mapping("metadata", content.get("metadata", {})),
+            metadata=_metadata(content.get("metadata", {})),
         )
     except (ValueError, TypeError) as error:
         raise _FieldError("law", error, "a consistent law") from None
@@ -164,6 +164,15 @@ def _verdict(value: Any) -> Verdict:
     if status not in _STATUSES or verified != (status == "verified"):
         raise _FieldError("verdict.status", status, f"one of {_STATUSES}, in accord with verified")
     return Verdict(verified, status, _row("verdict.reasons", value.get("reasons"), _text))
+
+
+def _metadata(value: Any) -> Mapping[str, Any]:
+    """Free, but for what `Law.acceleration` goes by."""
+    value = _mapping("metadata", value)
+    for name, read in (("attributes", _text), ("box", _number)):
+        if name in value:
+            _row(f"metadata.{name}", value[name], read)
+    return value
 
 
 def _table(

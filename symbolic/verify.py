@@ -4,20 +4,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import sympy
 import torch
 
-from gnsim.accelerations import deviations, known_noise, shared_noise
+from gnsim.accelerations import deviations, known_noise
 from gnsim.dynamics import Dynamics, Split
-from gnsim.graph import displacement, distance
 from gnsim.models.terms import Term
 from gnsim.state import State
-from gnsim.symbolic.forms import Form
 from gnsim.symbolic.law import Constant, Verdict
-from gnsim.symbolic.normal_equations import RefitError
-from gnsim.symbolic.parser import symbol
+from gnsim.symbolic.leftover import BLIND, leftover, rest_in_words
 from gnsim.symbolic.problem import Problem
-from gnsim.symbolic.refit import Fit, adjust
+from gnsim.symbolic.refit import Fit
 from gnsim.symbolic.window_errors import (
     NUMERICAL,
     error_sizes,
@@ -38,18 +34,8 @@ _DETERMINED = 5.0
 #: how much more than what noise makes a law may leave, beside so many standard errors of chance,
 #: and how much more of its variance
 _AS_NOISE, _BY_LUCK, _MISFIT = 1.1, 3.0, 1.2
-#: how much a free correction may still gain, how correlated the rest may be, what makes it a rest
-_CORRECTION, _CORRELATION, _FEW = 0.1, 0.2, 0.2
-_RADIAL_TERMS = 6
-#: it enters the force linearly, and motion nearly so
-_CORRECTION_ROUNDS = 4
-#: standard errors that a correlation may have by chance; a larger bound than this tells nothing
-_BY_CHANCE, _TELLING = 4.0, 0.5
-_BLIND, _NOTHING_LEFT = -1.0, 1.0
-#: windows so far apart are compared
-_LAGS = 3
-#: a verified law claims nothing of forces below this share of a body's acceleration
-_CLAIMED = 1e-5
+#: how much of the error a free correction may still gain
+_CORRECTION = 0.1
 
 
 class Inertia(Split):
@@ -119,16 +105,17 @@ def verify(
         <= _GENERALISES * max(beyond["law_on_training_data"], mean_error(floor)),
         f"its held-out error {errors['law']:.2g} stands against {errors['network']:.2g} "
         "of the network": beyond["law"] <= _AS_NETWORK * beyond["network"],
-        f"constants that are not {_DETERMINED:g} standard errors from zero (none wanted): "
-        f"{', '.join(vague) or 'none'}": not vague,
+        f"{', '.join(vague)}: less than {_DETERMINED:g} standard errors from zero"
+        if vague
+        else f"all constants are at least {_DETERMINED:g} standard errors from zero": not vague,
         f"a free correction of its shape lowers the held-out error by "
         f"{max(0.0, errors['gain_by_correction']):.0%} (at most {_CORRECTION:.0%} wanted)": errors[
             "gain_by_correction"
         ]
         <= _CORRECTION,
         # where few windows tell no correlation, the size of what is left tells it from noise
-        _rest(errors): errors["correlation_of_rest"] <= errors["correlation_by_chance"]
-        or (test.noisy and errors["correlation_by_chance"] == _BLIND),
+        rest_in_words(errors): errors["correlation_of_rest"] <= errors["correlation_by_chance"]
+        or (test.noisy and errors["correlation_by_chance"] == BLIND),
     }
     if test.noisy:
         of_frames = (
@@ -213,32 +200,6 @@ def _by_body(sizes: torch.Tensor, problem: Problem) -> torch.Tensor:
     return logs.view(-1, problem.bodies, sizes.shape[1]).mean((0, 2)).exp()
 
 
-def leftover(fit: Fit, train: Problem, test: Problem, floor: torch.Tensor) -> dict[str, float]:
-    """Whether a law could explain what this one leaves.
-
-    ``gain_by_correction``: by how much of itself the held-out error falls when the force may be
-    multiplied by a free smooth function of r and of the attributes, fitted on `train`: a form that
-    only imitates the true one loses here. ``correlation_of_rest``: of the errors of successive
-    windows of a body, beyond what the frame between them makes: noise is new in each, a force that
-    is missing acts on. Both count errors only beyond `floor`, [nodes, kinds], and the second only
-    beyond the share of the acceleration that a verified law speaks of.
-    """
-    own = torch.maximum(error_sizes(fit.dynamics(), test), floor)
-    try:
-        freed_form = _with_correction(fit, train)
-        corrected = adjust(freed_form, fit.structure, train, fit.x, _CORRECTION_ROUNDS)
-        freed_law = corrected.dynamics()
-        freed = torch.maximum(error_sizes(freed_law, test.settled(freed_law)), floor)
-    except RefitError:
-        freed = own
-    correlation, chance = _correlation(fit, test, floor.clamp_min(_CLAIMED))
-    return {
-        "gain_by_correction": 1 - mean_error(freed) / mean_error(own),
-        "correlation_of_rest": correlation,
-        "correlation_by_chance": chance,
-    }
-
-
 def _floor(fit: Fit, problem: Problem) -> torch.Tensor:
     """What an error must exceed to mean something, [nodes, kinds].
 
@@ -263,89 +224,3 @@ def _constants_error(fit: Fit, test: Problem) -> torch.Tensor:
         there = signed_errors(replace(fit, parameters=moved).dynamics(), test)
         total += (there - here).square().sum(-1)
     return 3 * total.sqrt().nan_to_num(nan=0.0)
-
-
-def _correlation(fit: Fit, test: Problem, floor: torch.Tensor) -> tuple[float, float]:
-    """Of the directions of the errors of windows one to three apart; the most that chance explains.
-
-    Of either sign: a force that swings in time turns errors round from window to window. For all
-    bodies together and for each by itself, the worst of them; only where a fifth of the
-    errors are above the floor, for fewer are close encounters and say nothing of the rest. The
-    bound is `_BLIND` where there are errors and too few windows to tell what they are.
-    """
-    signed = signed_errors(fit.dynamics(), test)
-    size = signed.norm(dim=-1)
-    above = size > floor
-    direction = torch.where(above[..., None], signed / size[..., None], 0.0)
-    windows = test.windows
-    order = torch.argsort(windows.system * (windows.start.max() + 1) + windows.start, stable=True)
-    above, direction = (x.view(-1, test.bodies, *x.shape[1:])[order] for x in (above, direction))
-    system = windows.system[order]
-
-    by_chance = shared_noise(windows.path) if test.noisy else torch.zeros(test.bodies)
-    apart = windows.start[order].diff()[system.diff() == 0]
-    adjacent = bool((apart == len(windows.path) - 1).any())
-
-    def of(bodies: slice) -> tuple[float, float] | None:
-        """None where hardly any error is above the floor."""
-        if float(above[:, bodies].double().mean()) < _FEW:
-            return None
-        found = [lagged(bodies, lag) for lag in range(1, min(_LAGS, len(above) - 1) + 1)]
-        telling = [one for one in found if one[1] != _BLIND]
-        return max(telling, key=lambda one: one[0] - one[1], default=(0.0, _BLIND))
-
-    def lagged(bodies: slice, lag: int) -> tuple[float, float]:
-        same = (system[lag:] == system[:-lag])[:, None, None]
-        both = (same & above[lag:] & above[:-lag])[:, bodies]
-        # positions and velocities of one body at one time are one piece of evidence
-        bound = _BY_CHANCE / max(1, int(both.any(-1).sum())) ** 0.5
-        if bound > _TELLING:
-            return 0.0, _BLIND
-        found = float((direction[lag:] * direction[:-lag]).sum(-1)[:, bodies][both].mean())
-        # the noise of the frame between two windows is in both
-        shared = float(by_chance[bodies].mean()) if lag == 1 and adjacent else 0.0
-        excess = max(found - max(shared, 0.0), min(shared, 0.0) - found)
-        return excess, max(_CORRELATION, bound)
-
-    together = of(slice(None))
-    each = [found for k in range(test.bodies) if (found := of(slice(k, k + 1)))]
-    if together is not None and together[1] != _BLIND:
-        each = [together, *(found for found in each if found[1] != _BLIND)]
-    return max(each, key=lambda found: found[0] - found[1], default=(0.0, _NOTHING_LEFT))
-
-
-def _rest(errors: Mapping[str, float]) -> str:
-    """What the correlation says, in words."""
-    if errors["correlation_by_chance"] == _NOTHING_LEFT:
-        return (
-            f"what it leaves is below {_CLAIMED:g} of the acceleration, or below what the time "
-            "step and the constants' errors make"
-        )
-    if errors["correlation_by_chance"] == _BLIND:
-        return (
-            f"what it leaves is more than {_CLAIMED:g} of the acceleration, and there are too few "
-            "held-out windows to tell by their correlation whether it is noise"
-        )
-    return (
-        f"what it leaves, where more than {_CLAIMED:g} of the acceleration, has the correlation "
-        f"{errors['correlation_of_rest']:.2f} from window to window (at most "
-        f"{errors['correlation_by_chance']:.2f} wanted)"
-    )
-
-
-def _with_correction(fit: Fit, train: Problem) -> Form:
-    """The fitted form times one plus a free sum of smooth functions."""
-    start = train.windows.path[0]
-    r = torch.log(distance(displacement(start.q, start.pairs, start.box)))
-    middle, spread = float(r.median()), float(r.std().clamp_min(1e-3))
-    u = (sympy.log(symbol("r")) - middle) / spread
-    terms = [sympy.tanh(u) ** k for k in range(1, _RADIAL_TERMS + 1)]
-    for name, values in start.attributes.items():
-        if bool((values != values[0]).any()):
-            size = float(values.std())
-            pair = (symbol(f"{name}_i") / size, symbol(f"{name}_j") / size)
-            terms += [sympy.tanh(pair[0] + pair[1]), sympy.tanh(pair[0] * pair[1])]
-    names = [f"free_{k}" for k in range(len(terms))]
-    factor = 1 + sum(symbol(n) * t for n, t in zip(names, terms, strict=True))
-    fitted = dict(zip(fit.form.constants, fit.parameters.tolist(), strict=False))
-    return Form(fit.form.shape * factor, {**fitted, **dict.fromkeys(names, 0.0)}, fit.form.strength)

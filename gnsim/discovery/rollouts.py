@@ -40,13 +40,14 @@ class Rollout:
     centre of each system where bodies are alike); `diverged` says why it ended early. The start is
     fitted to the first `fitted_frames` of the truth, for the law where there is one and else for
     the network, and is the measured state where they are 0. Energy errors are NaN where forces
-    depend on velocities: nothing is kept there.
+    depend on velocities: nothing is kept there. `integrator` is the one it was taken by.
     """
 
     trajectory: Trajectory
     position_error: torch.Tensor
     energy_error: float
     energy_slope: float
+    integrator: str
     diverged: str = ""
     fitted_frames: int = 0
 
@@ -170,4 +171,5 @@ def _rolled_out(
         with torch.no_grad():
             largest, slope = energy_drift(dynamics, path.frames(slice(None, None, stride)))
     error = relative_position_error(path, truth.frames(slice(len(path))))
-    return Rollout(path, error, float(largest.max()), float(slope.abs().max()), diverged)
+    drift = (float(largest.max()), float(slope.abs().max()))
+    return Rollout(path, error, *drift, type(integrator).__name__, diverged)

@@ -104,6 +104,7 @@ def _rollout(rollout: "Rollout", discovery: "Discovery") -> dict[str, Any]:
     errors = position_errors(rollout, len(names))
     return {
         "frames": len(rollout.trajectory),
+        "integrator": rollout.integrator,
         "diverged": rollout.diverged,
         "fitted_frames": rollout.fitted_frames,
         "energy_error": rollout.energy_error,

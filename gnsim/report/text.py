@@ -122,6 +122,10 @@ def _rollouts(discovery: "Discovery") -> list[str]:
             f"  start fitted to the first {frames} of {len(test)} frames, for the law; unfitted: "
             "the law from the measured start"
         )
+    by = (f"{name} by {rollout.integrator}" for name, rollout in rollouts.items())
+    lines += textwrap.wrap(
+        f"integrated: {', '.join(by)}", _WIDTH, initial_indent="  ", subsequent_indent="    "
+    )
     lines += [
         f"  energy error, {name}: at most {r.energy_error:.1e}, drift {r.energy_slope:.1e} "
         f"per {short(test.units.time or 'unit of time')}"

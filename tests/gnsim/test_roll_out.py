@@ -62,6 +62,14 @@ def test_a_rollout_of_noisy_data_is_not_off_by_the_noise_of_its_start() -> None:
     assert fitted < 0.7 * measured
 
 
+@pytest.mark.as_users_run_it
+@pytest.mark.parametrize(("substeps", "taken"), [(1, "DOP853"), (500, "Leapfrog")])
+def test_a_rollout_tells_by_what_it_was_integrated(substeps: int, taken: str) -> None:
+    """The one that was asked for, where energy is kept with it."""
+    config = DiscoveryConfig(rollout=RolloutConfig("leapfrog", substeps))
+    assert roll_out(None, spring(), truth(8), config, quiet)["law"].integrator == taken
+
+
 def test_the_centre_is_the_body_whose_inferred_mass_is_largest() -> None:
     path = truth(30)
     rollout = roll_out(None, spring((0.5, 0.25, 1.0)), path, CONFIG, quiet)["law"]
@@ -77,6 +85,7 @@ def test_a_third_rollout_is_told_and_drawn_by_nothing_that_compares_two(discover
     text = summary(three)
     assert "unfitted, max" in text
     assert "fitted to the first 12 of 24 frames" in text
+    assert f"integrated: law by {law.integrator}, network by" in text
     assert metrics(three)["rollouts"][MEASURED_START]["fitted_frames"] == 0
     for name in ("rollout", "error_law"):
         assert FIGURES[name](three) is not None

@@ -67,6 +67,9 @@ CHANGES = [
     ("verdict", {"verified": True, "status": "candidate", "reasons": []}),
     ("verdict", {"verified": True, "status": "verified", "reasons": "none"}),
     ("metadata", 4),
+    ("metadata", {"attributes": "mass"}),
+    ("metadata", {"attributes": [3]}),
+    ("metadata", {"box": 2.0}),
 ]
 
 
