@@ -93,7 +93,8 @@ def is_symmetric(expr: sympy.Expr) -> bool:
     if exchanged == expr:
         return True
     rng = np.random.default_rng(0)
-    names = sorted({"r", *(s.name for pair in swap.items() for s in pair)})
+    others = (s.name for pair in swap.items() for s in pair)
+    names = sorted({"r", "v_r", "v_t", *others})
     columns = {name: np.exp(rng.uniform(-1, 1, 32)) for name in names}
     a, b = evaluated(expr, columns), evaluated(exchanged, columns)
     return bool(np.allclose(a, b, rtol=1e-9, atol=0, equal_nan=True))

@@ -23,7 +23,11 @@ from gnsim.symbolic.parser import FUNCTIONS, IDENTIFIER
 if TYPE_CHECKING:
     from gnsim.models.pairwise import Driven
     from gnsim.models.terms import Field, Term
+    from gnsim.models.vector_pairs import Corrected
     from gnsim.symbolic.potential import LawHamiltonian
+
+#: what `radial` and `transverse` may depend on beside what `force` does
+SPEEDS = ("v_r", "v_t")
 
 Status = Literal["verified", "candidate", "no law found"]
 
@@ -64,8 +68,10 @@ class Law:
     is an expression (or text, which becomes one) in ``r``, in ``NAME_i, NAME_j`` for an attribute
     NAME of both bodies, and in the names of `constants`. `terms` are what acts beside it, with the
     constants that their `symbols` name as coefficients. `hidden` holds attributes inferred
-    with the law. All in `units` of the data. Raises ValueError for a name that is neither variable
-    nor constant, and for a term of other dimensions or without its constants.
+    with the law. `radial` and `transverse` are what acts beside `force` along the line and across
+    it, and may depend on the relative velocity as well, by ``v_r`` and ``v_t`` (see
+    `gnsim.models.vector_pairs`). All in `units` of the data. Raises ValueError for a name that is
+    neither variable nor constant, and for a term of other dimensions or without its constants.
     """
 
     force: sympy.Expr | str
@@ -78,21 +84,21 @@ class Law:
     verdict: Verdict | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     terms: "tuple[Term, ...]" = ()
+    radial: sympy.Expr | str = sympy.S.Zero
+    transverse: sympy.Expr | str = sympy.S.Zero
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "force", read(self.force))
+        for part in ("force", "radial", "transverse"):
+            object.__setattr__(self, part, read(getattr(self, part)))
         for name in self.constants:
             if is_variable(name) or name in FUNCTIONS or not IDENTIFIER.match(name):
                 raise ValueError(
                     f"constant {name!r}: names of constants are letters, digits and _, none of r, "
                     "NAME_i, NAME_j or a function; rename it"
                 )
-        unknown = [n for n in names_of(self.expr) if n not in self.constants and not is_variable(n)]
-        if unknown:
-            raise ValueError(
-                f"force {self.force}: {unknown[0]!r} is neither a variable (r, NAME_i, NAME_j) nor "
-                f"one of the constants ({', '.join(self.constants) or 'none'}); give its value"
-            )
+        self._check_names(self.expr, ())
+        for part in (self.radial_expr, self.transverse_expr):
+            self._check_names(part, SPEEDS)
         for term in self.terms:
             missing = [name for name in term.symbols if name not in self.constants]
             if term.dim != self.dim or missing:
@@ -105,10 +111,35 @@ class Law:
             if len({len(hidden.values), len(hidden.stderr), len(hidden.names)}) != 1:
                 raise ValueError(f"hidden {name!r}: values, stderr and names differ in length")
 
+    def _check_names(self, part: sympy.Expr, variables: tuple[str, ...]) -> None:
+        known = (*variables, *self.constants)
+        unknown = [n for n in names_of(part) if n not in known and not is_variable(n)]
+        if unknown:
+            names = ", ".join(("r", *variables, "NAME_i", "NAME_j"))
+            raise ValueError(
+                f"force {part}: {unknown[0]!r} is neither a variable ({names}) nor "
+                f"one of the constants ({', '.join(self.constants) or 'none'}); give its value"
+            )
+
     @property
     def expr(self) -> sympy.Expr:
         """`force` as an expression, whether text or an expression was given."""
         return read(self.force)
+
+    @property
+    def radial_expr(self) -> sympy.Expr:
+        """`radial` as an expression."""
+        return read(self.radial)
+
+    @property
+    def transverse_expr(self) -> sympy.Expr:
+        """`transverse` as an expression."""
+        return read(self.transverse)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether anything acts between pairs beside `force`."""
+        return self.radial_expr != 0 or self.transverse_expr != 0
 
     @property
     def verified(self) -> bool:
@@ -123,7 +154,8 @@ class Law:
     @property
     def attributes(self) -> tuple[str, ...]:
         """Names of the attributes of the bodies that the pair force depends on."""
-        found = (attribute_of(name) for name in names_of(self.expr))
+        parts = (self.expr, self.radial_expr, self.transverse_expr)
+        found = (attribute_of(name) for part in parts for name in names_of(part))
         return tuple(sorted({attribute[0] for attribute in found if attribute}))
 
     @property
@@ -161,9 +193,13 @@ class Law:
         terms = {term.name for term in other.terms} if isinstance(other, Law) else set()
         if {term.name for term in self.terms} != terms:
             return False
-        if isinstance(other, Law):
-            return equals(self.expr, other.expr, self.values, other.values)
-        return equals(self.expr, other, self.values)
+        if not isinstance(other, Law):
+            return not self.corrected and equals(self.expr, other, self.values)
+        parts = ((law.expr, law.radial_expr, law.transverse_expr) for law in (self, other))
+        return all(
+            one == another == 0 or equals(one, another, self.values, other.values)
+            for one, another in zip(*parts, strict=True)
+        )
 
     def potential_expr(self) -> sympy.Expr | None:
         """V(r) of a pair in closed form, zero at infinity where it can be; None if not found."""
@@ -185,11 +221,19 @@ class Law:
                 f"term {driving[0]}: depends on velocities, so the law has no Hamiltonian; "
                 "use dynamics()"
             )
+        if self.corrected:
+            raise ValueError(
+                "radial, transverse: what acts beside the force may depend on velocities, so the "
+                "law is run without a Hamiltonian; use dynamics()"
+            )
         self._check_symmetric()
         return hamiltonian(self)
 
-    def dynamics(self) -> "LawHamiltonian | Driven":
+    def dynamics(self) -> "LawHamiltonian | Driven | Corrected":
         """The law as what the `Simulator` runs: its Hamiltonian, driven by velocity terms if any.
+
+        Beside a correction there are no kicks and drifts, so it wants `DOP853` or a Runge-Kutta
+        method.
 
         Raises ValueError where the force changes under exchange of the two bodies.
         """
@@ -199,11 +243,12 @@ class Law:
         return dynamics(self)
 
     def _check_symmetric(self) -> None:
-        if not is_symmetric(inlined(self.expr, self.values)):
-            raise ValueError(
-                f"force {self.force}: changes when the bodies i and j are exchanged, so it breaks "
-                "Newton's third law and has no Hamiltonian; make it symmetric"
-            )
+        for part in (self.expr, self.radial_expr, self.transverse_expr):
+            if not is_symmetric(inlined(part, self.values)):
+                raise ValueError(
+                    f"force {part}: changes when the bodies i and j are exchanged, so it breaks "
+                    "Newton's third law and has no Hamiltonian; make it symmetric"
+                )
 
     def acceleration(
         self,

@@ -1,7 +1,7 @@
 """A law's expression as a pair potential that runs in torch: the law as a Hamiltonian."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gnsim.models.pairwise import Attributes, Driven, PairPotential, PairwiseHamiltonian
 from gnsim.models.terms import Field
+from gnsim.models.vector_pairs import Corrected, RelativeMotion, VectorPair
 from gnsim.state import State
 from gnsim.symbolic.expressions import (
     attribute_of,
@@ -50,16 +51,20 @@ _CLASSES = tuple(f for f, _ in FUNCTIONS.values() if isinstance(f, type))
 
 
 class ClosedFormPotential(PairPotential):
-    """``dV/dr`` compiled from `force`; V from `energy` where it is known, else by quadrature.
+    """``dV/dr`` of a law; V where it is known in closed form, else by quadrature."""
 
-    Both are expressions in r and attributes of the bodies alone: constants stand as numbers.
-    """
-
-    def __init__(self, force: sympy.Expr, energy: sympy.Expr | None) -> None:
+    def __init__(self, law: "Law") -> None:
         super().__init__()
+        force = inlined(law.expr, law.values)
         self.breaks = tuple(float(b) for b in breaks_of(force))
+        self._law = law
         self._force = Compiled(force)
-        self._energy = Compiled(energy) if energy is not None else None
+
+    @cached_property
+    def _energy(self) -> "Compiled | None":
+        """Found when it is first asked for: that can take seconds."""
+        energy = self._law.potential_expr()
+        return None if energy is None else Compiled(inlined(energy, self._law.values))
 
     def force(
         self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes
@@ -119,9 +124,7 @@ class LawHamiltonian(PairwiseHamiltonian):
     """The Hamiltonian of a law; `attach` gives a state the attributes found together with it."""
 
     def __init__(self, law: "Law", fields: Sequence[Field]) -> None:
-        energy = law.potential_expr()
-        numbers = None if energy is None else inlined(energy, law.values)
-        super().__init__(ClosedFormPotential(inlined(law.expr, law.values), numbers), fields)
+        super().__init__(ClosedFormPotential(law), fields)
         self.law = law
 
     def attach(self, state: State) -> State:
@@ -144,10 +147,28 @@ class LawHamiltonian(PairwiseHamiltonian):
         return state.with_attributes(attributes) if attributes else state
 
 
-def dynamics(law: "Law") -> "LawHamiltonian | Driven":
+class ClosedFormPair(VectorPair):
+    """A force ``R n + T t`` by two expressions; constants stand as numbers."""
+
+    def __init__(self, radial: sympy.Expr, transverse: sympy.Expr) -> None:
+        self._components = (Compiled(radial), Compiled(transverse))
+
+    def components(
+        self, motion: RelativeMotion, source: Attributes, target: Attributes
+    ) -> tuple[Float[Tensor, " pairs"], Float[Tensor, " pairs"]]:
+        speeds = {"v_r": motion.v_r, "v_t": motion.v_t}
+        along, across = (c(motion.r, source, target, speeds) for c in self._components)
+        return along, across
+
+
+def dynamics(law: "Law") -> "LawHamiltonian | Driven | Corrected":
     """See `Law.dynamics`."""
     driving = [field for field in fields(law) if field.term.of_velocity]
-    return Driven(hamiltonian(law), driving) if driving else hamiltonian(law)
+    static = Driven(hamiltonian(law), driving) if driving else hamiltonian(law)
+    if not law.corrected:
+        return static
+    radial, transverse = (inlined(e, law.values) for e in (law.radial_expr, law.transverse_expr))
+    return Corrected(static, ClosedFormPair(radial, transverse))
 
 
 def hamiltonian(law: "Law") -> LawHamiltonian:

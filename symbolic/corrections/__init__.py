@@ -1,0 +1,1 @@
+"""What an accepted law leaves over, searched for a correction: pair forces linear in couplings."""

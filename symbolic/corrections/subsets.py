@@ -1,0 +1,155 @@
+"""Which of many forces, added to a law, explain what it leaves: normal equations by body.
+
+Errors of each body count by their own size: the cost is the mean over bodies of the logarithm of
+what is left, so that no body's units or noise need be known, and none rules. With the sizes as
+weights that is a weighted linear fit, repeated until they settle.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_ROUNDS, _SETTLED = 30, 1e-4
+_TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Normal equations of errors and columns, apart for each block of time (or systems) and body.
+
+    Columns have unit size. The first `always` belong to the law itself and are in every subset.
+    """
+
+    gram: Float[Tensor, "blocks bodies columns columns"]
+    right: Float[Tensor, "blocks bodies columns"]
+    square: Float[Tensor, "blocks bodies"]
+    count: Float[Tensor, "blocks bodies"]
+    always: int
+
+    @classmethod
+    def of(
+        cls,
+        errors: Float[Tensor, "kinds units bodies dim"],
+        columns: Float[Tensor, "columns kinds units bodies dim"],
+        block: Int[Tensor, " units"],
+        always: int,
+        used: Float[Tensor, "units bodies"],
+    ) -> "Equations":
+        """`used` is one where an error counts, else zero."""
+        parts = []
+        kinds, dim = len(errors), errors.shape[-1]
+        for k in range(int(block.max()) + 1):
+            some = block == k
+            a = (columns[:, :, some] * used[some, :, None]).permute(3, 0, 1, 2, 4).flatten(2)
+            y = (errors[:, some] * used[some, :, None]).permute(2, 0, 1, 3).flatten(1)
+            n = kinds * dim * used[some].sum(0)
+            parts.append((a @ a.mT, (a @ y[..., None])[..., 0], y.square().sum(1), n))
+        return cls(*(torch.stack(each) for each in zip(*parts, strict=True)), always)
+
+    def combined(self, sums: Float[Tensor, "columns new"], always: int) -> "Equations":
+        """Those of sums of columns, of which the first `always` are in every subset."""
+        gram = torch.einsum("cn,kbcd,dm->kbnm", sums, self.gram, sums)
+        right = torch.einsum("cn,kbc->kbn", sums, self.right)
+        return Equations(gram, right, self.square, self.count, always)
+
+    def without(self, blocks: Sequence[int] = (), bodies: Sequence[int] = ()) -> "Equations":
+        """Those of the other blocks and bodies."""
+        kept = [
+            torch.tensor([k for k in range(n) if k not in left_out])
+            for n, left_out in zip(self.square.shape, (blocks, bodies), strict=True)
+        ]
+        parts = (x[kept[0]][:, kept[1]] for x in (self.gram, self.right, self.square, self.count))
+        return Equations(*parts, self.always)
+
+    def fit(self, chosen: Sequence[int], left: Tensor | None = None) -> "Solution":
+        """The strengths of the law's own columns and of those `chosen`, and what they leave.
+
+        `left`, the sum of squares that a similar subset leaves of each body, is where the weights
+        begin.
+        """
+        index = torch.tensor([*range(self.always), *chosen])
+        gram = self.gram.sum(0)[:, index][:, :, index]
+        right, count = self.right.sum(0)[:, index], self.count.sum(0)
+        left = self.square.sum(0) if left is None else left
+        for _ in range(_ROUNDS):
+            weight = count / left.clamp_min(_TINY)
+            a = (weight[:, None, None] * gram).sum(0)
+            b = (weight[:, None] * right).sum(0)
+            size = a.diagonal().sqrt().clamp_min(_TINY)
+            scaled = (a / size / size[:, None], (b / size)[:, None])
+            # the law's own numbers may have a scale that nothing tells
+            x = torch.linalg.lstsq(*scaled, rcond=1e-14, driver="gelsd").solution[:, 0] / size
+            before, left = left, self.left_by(x, chosen)
+            if bool(((left / before).log().abs() < _SETTLED).all()):
+                break
+        return Solution(tuple(chosen), x, left, self.cost(left))
+
+    def left_by(self, x: Float[Tensor, " some"], chosen: Sequence[int]) -> Float[Tensor, " bodies"]:
+        """The sum of squares of each body that given strengths leave."""
+        index = torch.tensor([*range(self.always), *chosen])
+        gram = self.gram.sum(0)[:, index][:, :, index]
+        right, square = self.right.sum(0)[:, index], self.square.sum(0)
+        return (square - 2 * right @ x + ((gram @ x) * x).sum(1)).clamp_min(1e-15 * square + _TINY)
+
+    def errors_of(
+        self, chosen: Sequence[int]
+    ) -> tuple[Float[Tensor, " some"], Float[Tensor, " some"]]:
+        """Standard errors of strengths by the jackknife: by blocks, and by blocks and bodies.
+
+        The second sees what differs from body to body, as a force that is only one body's does.
+        """
+        blocks, bodies = self.square.shape
+        ways = ([{"blocks": [k]} for k in range(blocks)], [{"bodies": [k]} for k in range(bodies)])
+        spreads = []
+        for way in ways:
+            left_out = [self.without(**one) for one in way]
+            x = torch.stack([one.fit(chosen).x for one in left_out])
+            spreads.append((len(x) - 1) / len(x) * (x - x.mean(0)).square().sum(0))
+        return spreads[0].sqrt(), (spreads[0] + spreads[1]).sqrt()
+
+    def cost(self, left: Float[Tensor, " bodies"]) -> float:
+        """Mean over bodies of the logarithm of the error that is left."""
+        return float(0.5 * (left / self.count.sum(0)).log().mean())
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A subset of columns, the strengths of the law's own and of these, and what they leave."""
+
+    chosen: tuple[int, ...]
+    x: Float[Tensor, " some"]
+    left: Float[Tensor, " bodies"]
+    cost: float
+
+
+def grown(equations: Equations, candidates: Sequence[int], most: int) -> list[Solution]:
+    """The best subset of each size up to `most` that is found by adding one column, and exchanging.
+
+    After each addition every column is tried in the place of every chosen one, until none is
+    better there: near-circular orbits make wrong columns look right while others are missing.
+    """
+    here = equations.fit([])
+    path = [here]
+    for _ in range(min(most, len(candidates))):
+        here = _best(equations, here.chosen, candidates, here)
+        better = True
+        while better and len(here.chosen) > 1:
+            better = False
+            for gone in here.chosen:
+                kept = [k for k in here.chosen if k != gone]
+                trial = _best(equations, kept, candidates, equations.fit(kept, here.left))
+                if trial.cost < here.cost - _SETTLED:
+                    here, better = trial, True
+                    break
+        path.append(here)
+    return path
+
+
+def _best(
+    equations: Equations, chosen: Sequence[int], candidates: Sequence[int], near: Solution
+) -> Solution:
+    others = [k for k in candidates if k not in chosen]
+    return min((equations.fit([*chosen, k], near.left) for k in others), key=lambda s: s.cost)
