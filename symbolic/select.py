@@ -120,7 +120,7 @@ def _rivals(
     with torch.no_grad():
         own = chosen.fit.dynamics().force(state)
         for rival in others:
-            if chosen.misfit is None or rival.misfit is None or vague(rival.fit):
+            if chosen.misfit is None or rival.misfit is None:
                 continue
             gain = _likelier(rival.misfit, chosen.misfit, limits)
             if rival.complexity > chosen.complexity + _AS_SMALL or gain > _NATS:
