@@ -13,6 +13,7 @@ import sympy
 from numpy.polynomial import chebyshev
 from scipy.special import expit
 
+from gnsim.symbolic.curves import bent, left_by_curve, misfit_of_one_curve, strengths
 from gnsim.symbolic.expressions import as_columns, complexity
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.messages import MessageTable
@@ -21,10 +22,9 @@ from gnsim.symbolic.simplify import relative_loss
 
 #: what stands for the engine of a law with a break
 JOINED = "joined"
-#: degree of the polynomial on each side, and of the one across, with as many coefficients
-_SIDE, _ACROSS = 8, 17
+#: degree of the polynomial on each side; the one across has as many coefficients as both
+_SIDE = 8
 _PLACES = 60
-_STRONG = 0.9
 #: half the width in log r of what a network blurs
 _BLUR = 0.1
 #: how many times larger the squared misfit of one curve is than that of two where there is a break
@@ -56,7 +56,8 @@ def find_break(table: MessageTable) -> Break | None:
     u = np.log(table.X[order, 0])
     if len(u) < _LEAST_TABLE or u[-1] - u[0] < _BLUR:
         return None
-    z = min((_bent(table.y / c)[order] for c in _strengths(table)), key=lambda z: _misfit(u, z))
+    curves = (bent(table.y / product)[order] for _, product in strengths(table))
+    z = min(curves, key=lambda z: misfit_of_one_curve(u, z))
     places = np.quantile(u, np.linspace(0.03, 0.97, _PLACES))
     gains = [_gain(u, z, place) for place in places]
     best = int(np.argmax(gains))
@@ -96,37 +97,14 @@ def joined(
     return [candidate for candidate in whole if np.isfinite(candidate.loss)]
 
 
-def _strengths(table: MessageTable) -> list[np.ndarray]:
-    """One, and the product of each attribute of the two bodies."""
-    columns = as_columns(table.names, table.X)
-    stems = [name.removesuffix("_i") for name in table.names if name.endswith("_i")]
-    products = [columns[f"{stem}_i"] * columns[f"{stem}_j"] for stem in stems]
-    return [np.ones(len(table.y)), *(p for p in products if np.all(p != 0))]
-
-
-def _bent(y: np.ndarray) -> np.ndarray:
-    """Compressed where it is large, so that no few strong messages rule the misfit."""
-    return np.arcsinh(y / max(float(np.quantile(np.abs(y), _STRONG)), np.finfo(float).tiny))
-
-
-def _residual(u: np.ndarray, z: np.ndarray, degree: int) -> np.ndarray:
-    x = (2 * u - u[0] - u[-1]) / (u[-1] - u[0])
-    return z - chebyshev.chebval(x, chebyshev.chebfit(x, z, degree))
-
-
-def _misfit(u: np.ndarray, z: np.ndarray) -> float:
-    """The part of the spread that one curve does not explain."""
-    return float(np.mean(_residual(u, z, _ACROSS) ** 2) / max(np.var(z), 1e-300))
-
-
 def _gain(u: np.ndarray, z: np.ndarray, place: float) -> float:
     """The squared misfit of one curve over that of two that meet at `place`."""
     before, after = u < place - _BLUR, u > place + _BLUR
     if min(before.sum(), after.sum()) < _LEAST_SAMPLES:
         return 0.0
     kept = before | after
-    one = np.sum(_residual(u[kept], z[kept], _ACROSS) ** 2)
-    two = sum(np.sum(_residual(u[part], z[part], _SIDE) ** 2) for part in (before, after))
+    one = np.sum(left_by_curve(u[kept], z[kept]) ** 2)
+    two = sum(np.sum(left_by_curve(u[part], z[part], _SIDE) ** 2) for part in (before, after))
     return float(one / max(two, 1e-12 * len(z)))
 
 

@@ -19,18 +19,28 @@ from gnsim.symbolic.simplify import parametrise
 class Form:
     """``strength * shape(r, attributes; constants)``: the strength enters motion linearly.
 
-    `shape` has no factor of its own, so that strength and constants are all determined.
+    `shape` has no factor of its own, so that strength and constants are all determined. Where it
+    is the derivative of a `potential`, with the same constants, that is kept.
     """
 
     shape: sympy.Expr
     constants: Mapping[str, float]
     strength: float
+    potential: sympy.Expr | None = None
 
     @property
     def expression(self) -> sympy.Expr:
         """With numbers for the constants."""
         numbers = {symbol(name): sympy.Float(value) for name, value in self.constants.items()}
         return sympy.Float(self.strength) * self.shape.xreplace(numbers)
+
+    @property
+    def as_potential(self) -> sympy.Expr | None:
+        """The potential with numbers for the constants, where the form was found as one."""
+        if self.potential is None:
+            return None
+        numbers = {symbol(name): sympy.Float(value) for name, value in self.constants.items()}
+        return sympy.Float(self.strength) * self.potential.xreplace(numbers)
 
     @property
     def breaks(self) -> bool:
@@ -82,6 +92,14 @@ def form_of(expression: sympy.Expr) -> Form:
         constants.setdefault(name, value)
     kept = set(names_of(shape))
     return Form(shape, {n: v for n, v in constants.items() if n in kept}, strength)
+
+
+def form_of_potential(potential: sympy.Expr) -> Form:
+    """The force of a potential, with the constants of the potential."""
+    form = form_of(potential)
+    number, shape = sympy.diff(form.shape, symbol("r")).as_coeff_Mul()
+    strength = form.strength * float(number)
+    return replace(form, shape=shape, strength=strength, potential=form.shape / number)
 
 
 def _broken_form(expression: sympy.Expr) -> Form:

@@ -24,12 +24,17 @@ _MAX_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Candidate:
-    """One equation that an engine offers, with its size and its loss."""
+    """One equation that an engine offers, with its size and its loss.
+
+    Where it was found as a `potential`, that is kept: its constants stand in several places of the
+    force, which is its derivative.
+    """
 
     equation: sympy.Expr
     complexity: int
     loss: float
     engine: str
+    potential: sympy.Expr | None = None
 
 
 def write_front(path: Path, candidates: Iterable[Candidate]) -> Path:

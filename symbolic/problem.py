@@ -62,6 +62,20 @@ class Problem:
         made = window_noise(path, frames - 1)
         return replace(self, windows=replace(self.windows, path=path, starts=None), noise=made)
 
+    def joined(self, other: "Problem") -> "Problem":
+        """With the windows of `other` after its own; their starts are found anew."""
+        one, two = self.windows, other.windows
+        systems = int(one.system.max()) + 1
+        windows = replace(
+            one,
+            path=_joined(one.path, two.path),
+            typical=torch.cat([one.typical, two.typical]),
+            start=torch.cat([one.start, two.start]),
+            system=torch.cat([one.system, two.system + systems]),
+            starts=None,
+        )
+        return replace(self, windows=windows)
+
     @property
     def noisy(self) -> bool:
         """Whether noise rules what errors are."""
@@ -137,6 +151,21 @@ class Problem:
         """The windows in parts that fit in memory."""
         size = max(1, _PAIRS_AT_ONCE // self.windows.path.pairs_per_system)
         return (self.windows.part(k, k + size) for k in range(0, len(self.windows.start), size))
+
+
+def _joined(one: Trajectory, other: Trajectory) -> Trajectory:
+    """The systems of both, of the same times, box and bonds."""
+    both = {name: torch.cat([of, other.attributes[name]]) for name, of in one.attributes.items()}
+    known = one.noise is not None and other.noise is not None
+    noise = torch.cat([known_noise(one), known_noise(other)]) if known else None
+    return replace(
+        one,
+        q=torch.cat([one.q, other.q], 1),
+        p=torch.cat([one.p, other.p], 1),
+        batch=torch.cat([one.batch, other.batch + one.num_systems]),
+        attributes=both,
+        noise=noise,
+    )
 
 
 def final_error(

@@ -26,15 +26,22 @@ from gnsim.symbolic.window_errors import NUMERICAL, not_of_the_step, step_error
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
 #: gain in log likelihood for each unit of size in noise
 _NATS = 5.0
+#: accelerations of two laws that usually differ by less are told as one; beyond it, the data must
+#: tell them apart, where a rival is larger by so much at most
+_SAME, _AS_SMALL = 0.01, 1
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen candidate among all that were refitted, and the reasons in words."""
+    """The chosen candidate among all that were refitted, and the reasons in words.
+
+    `rivals` are forms that noisy data do not tell from it, and whose forces are others.
+    """
 
     chosen: Scored
     scored: tuple[Scored, ...]
     reasons: tuple[str, ...]
+    rivals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,9 @@ def select(
 
     From the simplest up, a candidate replaces the one before it only where its constants are
     determined and its held-out errors are smaller by what `_surplus` asks, and beyond
-    what the time step changes. Neither the smallest loss nor an engine's own "best" decides.
+    what the time step changes. In noise all windows are compared, those of `train` too: a handful
+    of constants cannot fit their noise, and held-out ones alone may be too few. Neither the
+    smallest loss nor an engine's own "best" decides.
     Constants of the chosen form and terms of `structure` that it can do without, by the same
     measure, are dropped.
     `start` holds the network's numbers x, its couplings for a strength of one. After `deadline`, a
@@ -77,6 +86,7 @@ def select(
     Raises:
         RefitError: no candidate's motion is finite on the data.
     """
+    held_out = train.joined(held_out) if train.noisy else held_out
     tried, failures = on_trial(candidates, structure, train, held_out, start, progress, deadline)
     if not tried:
         raise RefitError(failures[0] if failures else "no candidate equation to refit")
@@ -98,7 +108,27 @@ def select(
     others = [one for one in tried if one.fit.form.shape != chosen.fit.form.shape]
     reasons += [_rejection(rival, chosen, limits) for rival in others]
     reasons += [f"left out: {failure}" for failure in failures]
-    return Selection(chosen, tuple(tried), tuple(reasons))
+    return Selection(chosen, tuple(tried), tuple(reasons), _rivals(chosen, others, tested, limits))
+
+
+def _rivals(
+    chosen: Scored, others: Sequence[Scored], tested: Problem, limits: _Resolution
+) -> tuple[str, ...]:
+    """Forms about as simple, and about as likely in noise, that say other forces."""
+    found = []
+    state = tested.windows.path[0]
+    with torch.no_grad():
+        own = chosen.fit.dynamics().force(state)
+        for rival in others:
+            if chosen.misfit is None or rival.misfit is None:
+                continue
+            gain = _likelier(rival.misfit, chosen.misfit, limits)
+            if rival.complexity > chosen.complexity + _AS_SMALL or gain > _NATS:
+                continue
+            off = (rival.fit.dynamics().force(state) - own).norm(dim=1) / own.norm(dim=1)
+            if float(off.nanmedian()) > _SAME:
+                found.append(f"{_text(rival)}, whose forces are {float(off.nanmedian()):.2g} off")
+    return tuple(found)
 
 
 def _from_starts(one: Scored, tested: Problem) -> Scored:

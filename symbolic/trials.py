@@ -1,7 +1,7 @@
 """Candidates on trial: each, and its variants, is refitted on trajectories and scored on others."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -11,7 +11,7 @@ from torch import Tensor
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import Term
 from gnsim.symbolic.expressions import complexity, is_symmetric
-from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.forms import Form, form_of, form_of_potential
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.naming import named_force
 from gnsim.symbolic.normal_equations import RefitError
@@ -30,7 +30,7 @@ _SOFTENING = sympy.Float(1e-3)
 #: so many forms, the simplest, are refitted however late it is
 _LEAST_REFITTED = 3
 #: forms up to this size are tried softened
-_SMALL = 10
+_SMALL = 16
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def on_trial(
 
     while offered.waiting:
         begun: list[tuple[Begun, Candidate]] = []
-        for expression, candidate in offered.taken():
+        for form, candidate in offered.taken():
             if late(ended + len(begun)):
                 too_late += 1
                 continue
             try:
-                begun.append((_begun(expression, structure, train, start), candidate))
+                begun.append((_begun(form, structure, train, start), candidate))
             except RefitError as unfit:
                 ended += 1
                 failures.append(str(unfit))
@@ -99,9 +99,7 @@ def on_trial(
                 fit = _completed(one, best, structure, train)
                 done.append(scored(fit, candidate.loss, candidate.engine, held_out))
                 # an exponent that the engine got wrong may be near an integer now
-                rounded = rounded_exponents(fit.fitted_form.expression)
-                if rounded is not None:
-                    offered.add(rounded, candidate)
+                offered.add_rounded(fit.fitted_form, candidate)
             except RefitError as unfit:
                 failures.append(str(unfit))
             if progress:
@@ -111,8 +109,7 @@ def on_trial(
     return done, offered.left_out + failures
 
 
-def _begun(expression: sympy.Expr, structure: Structure, train: Problem, start: Tensor) -> Begun:
-    form = form_of(expression)
+def _begun(form: Form, structure: Structure, train: Problem, start: Tensor) -> Begun:
     # the network's couplings times the form's strength over the network's own, which is one
     scaled, _ = COUPLINGS[structure.coupling].counts(train.bodies)
     strengths = torch.ones_like(start)
@@ -171,27 +168,38 @@ class _Offered:
     """The forms to be refitted: those offered and their variants, one of each shape."""
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
-        self.waiting: list[tuple[sympy.Expr, Candidate]] = []
+        self.waiting: list[tuple[Form, Candidate]] = []
         self.left_out: list[str] = []
         self._seen: set[sympy.Expr] = set()
         for candidate in candidates:
-            self.add(candidate.equation, candidate)
+            if candidate.potential is None:
+                self._add(map(form_of, _variants(candidate.equation)), candidate)
+            else:
+                self._add(map(form_of_potential, _variants(candidate.potential)), candidate)
 
-    def taken(self) -> list[tuple[sympy.Expr, Candidate]]:
+    def taken(self) -> list[tuple[Form, Candidate]]:
         """All that wait; none do then."""
         taken, self.waiting = self.waiting, []
         return taken
 
-    def add(self, equation: sympy.Expr, candidate: Candidate) -> None:
-        for expression in _variants(equation):
-            shape = form_of(expression).shape
-            if shape in self._seen:
+    def add_rounded(self, form: Form, candidate: Candidate) -> None:
+        """A fitted form with exponents that are near integers or simple fractions rounded."""
+        potential = form.as_potential
+        rounded = rounded_exponents(form.expression if potential is None else potential)
+        if rounded is not None:
+            of = form_of if potential is None else form_of_potential
+            self._add(map(of, _variants(rounded)), candidate)
+
+    def _add(self, forms: Iterable[Form], candidate: Candidate) -> None:
+        for form in forms:
+            if form.shape in self._seen:
                 continue
-            self._seen.add(shape)
-            if is_symmetric(expression):
-                self.waiting.append((expression, candidate))
+            self._seen.add(form.shape)
+            if is_symmetric(form.expression):
+                self.waiting.append((form, candidate))
             else:
-                self.left_out.append(f"{expression} changes when the two bodies are exchanged")
+                text = f"{form.expression} changes when the two bodies are exchanged"
+                self.left_out.append(text)
 
 
 def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:

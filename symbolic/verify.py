@@ -25,6 +25,8 @@ from gnsim.windows import acceleration_scale, missed
 
 #: share of the acceleration that may stay unexplained, for a law and for a candidate of one
 _UNEXPLAINED, _NOTHING = 0.02, 0.5
+#: errors of constants that no noise made excuse errors up to this
+_EXCUSED = 1e-4
 #: and within windows; what an acceleration of one leaves of a line, over the time squared: a force
 #: that swings once leaves half of what a constant one does
 _WITHIN, _BENT = 0.03, 0.25 / 180**0.5
@@ -54,6 +56,7 @@ def verify(
     constants: Mapping[str, Constant],
     train: Problem,
     test: Problem,
+    rivals: Sequence[str] = (),
 ) -> tuple[Verdict, dict[str, float]]:
     """The verdict on a fitted law, and the errors that it rests on.
 
@@ -61,7 +64,8 @@ def verify(
     acceleration of any body unexplained, or what the noise of the data makes; does as well as on
     the data it was fitted to, and as the network; each of its constants differs from zero by five
     standard errors; what it leaves is nothing that a law could explain (`leftover`), and within
-    windows no more, or in noise, of no more variance than the noise.
+    windows no more, or in noise, of no more variance than the noise; and noisy data tell it from
+    all `rivals`, forms as simple whose forces are others (`select`).
     """
     law = fit.dynamics()
     train, unsettled = (fit.suited(problem) for problem in (train, test))
@@ -123,6 +127,10 @@ def verify(
             f"(at most {most:.2g} wanted)"
         )
         checks[of_frames] = misfit <= most
+        told = f"the data do not tell it from {'; '.join(rivals)}"
+        checks[
+            told if rivals else "the data tell it from every other form that was tried"
+        ] = not rivals
     reasons = tuple(
         f"{'passed' if passed else 'failed'}: {what}" for what, passed in checks.items()
     )
@@ -203,10 +211,12 @@ def _by_body(sizes: torch.Tensor, problem: Problem) -> torch.Tensor:
 def _floor(fit: Fit, problem: Problem) -> torch.Tensor:
     """What an error must exceed to mean something, [nodes, kinds].
 
-    Three times what halving the time step changes, or what the constants' errors allow, up to what
-    a law may leave, or `NUMERICAL`.
+    Three times what halving the time step changes, or what the constants' errors allow, or
+    `NUMERICAL`. Constants' errors excuse up to what a law may leave where noise makes them, else
+    next to nothing: there they are made of what a wrong form leaves.
     """
-    vague = _constants_error(fit, problem).clamp_max(_UNEXPLAINED)
+    most = _UNEXPLAINED if problem.noisy else _EXCUSED
+    vague = _constants_error(fit, problem).clamp_max(most)
     return torch.maximum(step_error(fit.dynamics(), problem), vague).clamp_min(NUMERICAL)
 
 

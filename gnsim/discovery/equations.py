@@ -16,26 +16,32 @@ from gnsim.symbolic.breaks import Break, find_break, joined, sides
 from gnsim.symbolic.engines import EngineError, engine
 from gnsim.symbolic.front import Candidate, gathered, pareto_front, steepest, write_front
 from gnsim.symbolic.messages import MessageTable, sample_messages
+from gnsim.symbolic.potentials import PotentialCurve, forces, potential_curve
 from gnsim.symbolic.powers import powers
 from gnsim.windows import WindowSampler
 
 #: forms of each side of a break that are joined with each of the other
 _OF_A_SIDE = 2
 _PHASE = "searching for equations"
+#: of the time of a search, for one of the potential: there is one variable
+_SHARE_OF_POTENTIAL = 0.5
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One search of one engine: of all messages, or of those on one side of a break."""
+    """One search of one engine: of messages, all or those on one side of a break; or of their
+    potential."""
 
     engine: str
     run: int
     side: int | None
     table: MessageTable
+    potential: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.engine}-{self.run}" + ("" if self.side is None else f"-side{self.side}")
+        of = "-potential" if self.potential else ""
+        return f"{self.engine}-{self.run}{of}" + ("" if self.side is None else f"-side{self.side}")
 
 
 def search(
@@ -49,12 +55,14 @@ def search(
 ) -> tuple[MessageTable, tuple[Candidate, ...]]:
     """The network's messages, and the front of all engines and runs on them.
 
-    Where messages break at some distance, each side is searched too, and the sides are joined.
+    Where messages break at some distance, each side is searched too, and the sides are joined; else
+    their potential, where they have one of the distance.
     """
     settings = config.symbolic
     table = sample_messages(model, WindowSampler(dataset.train, 1), settings.samples, seed)
     broken = find_break(table)
-    jobs = _jobs(table, broken, settings.runs, engines(settings.engine))
+    curve = potential_curve(table) if broken is None else None
+    jobs = _jobs(table, broken, curve, settings.runs, engines(settings.engine))
     limit = settings.time_limit
     if deadline is not None:
         limit = max(5.0, min(limit, 0.5 * (deadline - time.monotonic())))
@@ -63,15 +71,23 @@ def search(
         base = Path(temporary) if folder is None else folder / "engines"
         found = _run(jobs, config, seed, limit, base, tell)
     tell("sorting candidates", 0, 1, f"{sum(map(len, found))} equations")
-    front = _front(table, broken, jobs, found)
+    front = _front(table, broken, curve, jobs, found)
     tell("sorting candidates", 1, 1, f"{len(front)} on the front")
     if folder is not None:
         write_front(folder / "hall_of_fame.csv", front)
     return table, front
 
 
-def _jobs(table: MessageTable, broken: Break | None, runs: int, names: Sequence[str]) -> list[_Job]:
+def _jobs(
+    table: MessageTable,
+    broken: Break | None,
+    curve: PotentialCurve | None,
+    runs: int,
+    names: Sequence[str],
+) -> list[_Job]:
     whole = [_Job(name, run, None, table) for run in range(runs) for name in names]
+    if curve is not None:
+        return whole + [_Job(name, 0, None, curve.table, potential=True) for name in names]
     if broken is None:
         return whole
     parts = sides(table, broken)
@@ -101,7 +117,7 @@ def _run(
                 job.table.y,
                 names,
                 seed=seed * settings.runs + job.run,
-                time_limit=limit,
+                time_limit=_SHARE_OF_POTENTIAL * limit if job.potential else limit,
                 out_dir=base / job.name,
             )
             best = steepest(pareto_front(offered), settings.candidates)
@@ -126,17 +142,28 @@ def _run(
 def _front(
     table: MessageTable,
     broken: Break | None,
+    curve: PotentialCurve | None,
     jobs: Sequence[_Job],
     found: Sequence[Sequence[Candidate]],
 ) -> tuple[Candidate, ...]:
-    """The front of what was found in all messages, power laws, and laws joined from two sides."""
+    """The front of what was found in all messages, power laws, and laws joined from two sides.
 
-    def of(side: int | None, part: MessageTable) -> list[Candidate]:
-        offered = [c for job, cs in zip(jobs, found, strict=True) if job.side == side for c in cs]
+    And the forces of what was found in the potential.
+    """
+
+    def of(side: int | None, part: MessageTable, potential: bool = False) -> list[Candidate]:
+        offered = [
+            candidate
+            for job, candidates in zip(jobs, found, strict=True)
+            if job.side == side and job.potential == potential
+            for candidate in candidates
+        ]
         return gathered(offered, part.names, part.X, part.y)
 
     front = of(None, table)
     front += powers(front, table)
+    if curve is not None:
+        front += forces(of(None, curve.table, potential=True), curve, table)
     if broken is not None:
         before, after = (
             steepest(of(k, part), _OF_A_SIDE) for k, part in enumerate(sides(table, broken))

@@ -16,6 +16,7 @@ from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.breaks import JOINED
 from gnsim.symbolic.front import Candidate, pareto_front, steepest
 from gnsim.symbolic.law import Constant, Law
+from gnsim.symbolic.potentials import POTENTIAL
 from gnsim.symbolic.powers import POWER
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import adjust_to_the_step
@@ -47,9 +48,10 @@ def choose(
 
 
 def _tried(front: Sequence[Candidate], count: int) -> list[Candidate]:
-    """The steepest of the front, and what was looked for on purpose: power laws, and breaks."""
-    on_purpose = [c for c in front if c.engine in (JOINED, POWER)]
-    others = pareto_front(c for c in front if c.engine not in (JOINED, POWER))
+    """The steepest of the front, and what was looked for on purpose."""
+    wanted = (JOINED, POWER, POTENTIAL)
+    on_purpose = [c for c in front if c.engine in wanted]
+    others = pareto_front(c for c in front if c.engine not in wanted)
     return [*steepest(others, count), *on_purpose]
 
 
@@ -75,6 +77,7 @@ def settle(
         parts.constants,
         problem(dataset, train, config, part),
         problem(dataset, test, config, part),
+        selection.rivals,
     )
     law = Law(
         parts.force,

@@ -14,12 +14,14 @@ from gnsim.integrators import KahanLi6
 from gnsim.models.coupled import Structure
 from gnsim.models.pairwise import Attributes, Driven, PairPotential, PairwiseHamiltonian
 from gnsim.models.terms import Field, Term
+from gnsim.noise import as_noisy_as
 from gnsim.state import Trajectory
 from gnsim.symbolic.equality import equals
+from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.parser import parse
 from gnsim.symbolic.problem import Problem
-from gnsim.symbolic.refit import Begun, begin
+from gnsim.symbolic.refit import Begun, begin, refit
 from gnsim.symbolic.select import Selection, select
 
 ONE = torch.ones(1, dtype=torch.float64)
@@ -66,6 +68,43 @@ def test_the_truth_wins_over_smaller_and_larger_rivals(noise: float) -> None:
     assert equals(selection.chosen.fit.form.shape, "r - c")
     assert len(selection.scored) == len(rivals)
     assert selection.reasons
+
+
+@pytest.mark.as_users_run_it
+@pytest.mark.parametrize(("noise", "rivals"), [(0.1, 1), (0.01, 0)])
+def test_noise_may_leave_rivals_that_say_other_forces(noise: float, rivals: int) -> None:
+    """Two forms of one size, of which noise hides which it is, or does not."""
+    problems = []
+    for seed, part in enumerate(halves(2.0)):
+        generator = torch.Generator().manual_seed(seed)
+        errors = noise * torch.randn(2, *part.p.shape, generator=generator, dtype=torch.float64)
+        noisy = replace(part, q=part.q + errors[0], p=part.p + errors[1])
+        problems.append(Problem.of(noisy, 8, 18, KahanLi6(), 1))
+    texts = ("1.0/(r + 0.5)**2", "2.0*exp(-0.8*r)")
+    candidates = [Candidate(parse(text, ("r",)), 0, 0.0, "test") for text in texts]
+    selection = select(candidates, Structure("none"), *problems, ONE)
+    assert len(selection.rivals) == rivals, selection.reasons
+    assert all("whose forces are" in rival for rival in selection.rivals)
+
+
+def test_in_noise_training_windows_are_compared_as_well() -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, other = (
+        replace(p, p=p.p + 0.01 * torch.randn(p.p.shape, generator=generator, dtype=p.p.dtype))
+        for p in halves(None)
+    )
+    parts = (one, as_noisy_as(one, other))
+    one, other = (Problem.of(part, 4, 18, KahanLi6(), 1) for part in parts)
+    both = one.joined(other)
+    counts = [len(p.windows.start) for p in (one, other, both)]
+    assert counts[2] == counts[0] + counts[1]
+    assert both.windows.path.num_systems == counts[2]
+    assert both.windows.system.unique().numel() == 14
+    fit = refit(form_of(parse("2.0*r - 2.0", ("r",))), Structure("none"), one)
+    alone = [p.settled(fit.dynamics()).misfit() for p in (one, other)]
+    together = both.settled(fit.dynamics()).misfit()
+    assert together is not None and None not in alone
+    assert torch.allclose(together, torch.cat(alone), rtol=1e-6)
 
 
 def test_after_the_deadline_three_forms_are_refitted_and_no_more() -> None:

@@ -70,6 +70,24 @@ def test_the_truth_is_verified(name: str) -> None:
     assert found.status == "verified"
 
 
+def test_rivals_that_noisy_data_do_not_tell_apart_make_a_candidate() -> None:
+    train, test = (Problem.of(part, 3, 80, KahanLi6(), 1) for part in parts("noisy spring"))
+    fit = refit(form_of(parse("1.7*r - 1.5", ("r",))), Structure("none"), train)
+    found, _ = verify(fit, Inertia(), KNOWN, train, test, ["k*r**2 (size 4)"])
+    assert found.status == "candidate"
+    assert "failed: the data do not tell it from k*r**2 (size 4)" in found.reasons
+
+
+def test_errors_of_constants_excuse_no_wrong_form() -> None:
+    """Without noise they are made of what the form leaves: here, as much as the law is off."""
+    train, test = (Problem.of(part, 3, 80, KahanLi6(), 1) for part in parts("anharmonic"))
+    fit = refit(form_of(parse("1.7*r - 1.5", ("r",))), Structure("none"), train)
+    wide = fit.parameters + 0.05 * torch.tensor([[1.0, 1.0], [-1.0, -1.0]]) * fit.parameters
+    unsure = replace(fit, replicates=(wide,))
+    found, _ = verify(unsure, TRUE["anharmonic"], KNOWN, train, test)
+    assert any(r.startswith("failed: a free correction") for r in found.reasons), found.reasons
+
+
 def test_a_vague_constant_makes_a_candidate() -> None:
     found = verdict("spring", "1.7*r - 1.5", VAGUE)
     assert not found.verified

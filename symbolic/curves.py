@@ -1,0 +1,41 @@
+"""Messages as one curve of the distance, per product of attributes, and how far off it they are."""
+
+import numpy as np
+import sympy
+from numpy.polynomial import chebyshev
+
+from gnsim.symbolic.expressions import as_columns
+from gnsim.symbolic.messages import MessageTable
+from gnsim.symbolic.parser import symbol
+
+#: degree of the curve
+_DEGREE = 17
+_STRONG = 0.9
+
+
+def strengths(table: MessageTable) -> list[tuple[sympy.Expr, np.ndarray]]:
+    """One, and the product of each attribute of the two bodies that is zero nowhere."""
+    columns = as_columns(table.names, table.X)
+    stems = [name.removesuffix("_i") for name in table.names if name.endswith("_i")]
+    found: list[tuple[sympy.Expr, np.ndarray]] = [(sympy.S.One, np.ones(len(table.y)))]
+    for stem in stems:
+        product = columns[f"{stem}_i"] * columns[f"{stem}_j"]
+        if np.all(product != 0):
+            found.append((symbol(f"{stem}_i") * symbol(f"{stem}_j"), product))
+    return found
+
+
+def bent(y: np.ndarray) -> np.ndarray:
+    """Compressed where it is large, so that no few strong messages rule the misfit."""
+    return np.arcsinh(y / max(float(np.quantile(np.abs(y), _STRONG)), np.finfo(float).tiny))
+
+
+def left_by_curve(u: np.ndarray, z: np.ndarray, degree: int = _DEGREE) -> np.ndarray:
+    """What a polynomial of `u`, which is sorted, leaves of `z`."""
+    x = (2 * u - u[0] - u[-1]) / (u[-1] - u[0])
+    return z - chebyshev.chebval(x, chebyshev.chebfit(x, z, degree))
+
+
+def misfit_of_one_curve(u: np.ndarray, z: np.ndarray) -> float:
+    """The part of the spread that one curve does not explain."""
+    return float(np.mean(left_by_curve(u, z) ** 2) / max(np.var(z), 1e-300))
