@@ -92,7 +92,11 @@ class _Data:
         self.errors = errors.view(len(errors), -1, bodies, errors.shape[-1])
         found = columns(dynamics, problem, forces)
         self.columns = found.view(len(found), *self.errors.shape)
-        self.block = _blocks(problem)
+        self.block = blocks_of(problem)
+
+    def without(self, x: Float[Tensor, " numbers"]) -> Tensor:
+        """What the law leaves when its own numbers, whose columns come first, move by `x`."""
+        return self.errors - torch.einsum("c,ckubd->kubd", x, self.columns[: len(x)])
 
     def equations(self, size: Tensor, always: int, used: Bool[Tensor, "units bodies"]) -> Equations:
         scaled = self.columns / size.view(-1, 1, 1, 1, 1)
@@ -117,7 +121,8 @@ def search(law: Law, train: Problem, held_out: Problem, attributes: Sequence[str
     size = torch.where(size > 0, size, 1.0)
     whole = torch.ones(data.errors.shape[1:3], dtype=torch.bool)
     alone = data.equations(size, len(own), whole).fit([])
-    used = [_usual(part, alone, size, len(own)) for part in (data, other)]
+    x = alone.x / size[: len(own)]
+    used = [usual(part.without(x)) for part in (data, other)]
     equations, others = (
         part.equations(size, len(own), u) for part, u in zip((data, other), used, strict=True)
     )
@@ -134,15 +139,13 @@ def search(law: Law, train: Problem, held_out: Problem, attributes: Sequence[str
     return Searched((nothing.cost, nothing.held_out), tuple(found), chosen)
 
 
-def _usual(data: _Data, alone: Solution, size: Tensor, always: int) -> Bool[Tensor, "units bodies"]:
-    """Where what the law leaves is not many times what it usually leaves of that body."""
-    x = alone.x / size[:always]
-    left = data.errors - torch.einsum("c,ckubd->kubd", x, data.columns[:always])
-    lengths = left.square().sum((0, 3)).sqrt()
+def usual(errors: Tensor) -> Bool[Tensor, "units bodies"]:
+    """Where errors are not many times what they usually are for that body."""
+    lengths = errors.square().sum((0, 3)).sqrt()
     return lengths <= _OUTLIER * lengths.median(0).values
 
 
-def _blocks(problem: Problem) -> Int[Tensor, " windows"]:
+def blocks_of(problem: Problem) -> Int[Tensor, " windows"]:
     """Blocks of systems where there are many, else of time, in which windows are alike."""
     windows = problem.windows
     systems, system = windows.system.unique(return_inverse=True)
