@@ -16,9 +16,9 @@ class Dataset:
     """Trajectories to learn from, to choose by and to be tested on.
 
     `reference` (true values per body), `law` (the true radial pair force dV/dr, positive where
-    it attracts, in r, mass_i, mass_j, charge_i, charge_j) and `terms` (the coefficients of the true
-    forces on single bodies, by the names of `gnsim.models.terms`) are for scoring; no learner sees
-    them.
+    it attracts, in r, mass_i, mass_j, charge_i, charge_j, and the `constants` that stand in it more
+    than once) and `terms` (the coefficients of the true forces on single bodies, by the names of
+    `gnsim.models.terms`) are for scoring; no learner sees them.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Dataset:
     reference: Mapping[str, np.ndarray] = field(default_factory=dict)
     law: str | None = None
     terms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    constants: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def content_hash(self) -> str:

@@ -40,7 +40,7 @@ _ROLLOUTS, _FRAMES, _NEW_SEED = 2, 31, 1000
 
 def same_structure(found: Law, true: Law) -> bool:
     """Equal; or equal to the truth without its softening, which data need not show."""
-    hard = true.expr.subs(symbol("r") + _SOFTENING, symbol("r"))
+    hard = true.expr.subs(symbol("r") + _SOFTENING, symbol("r")).subs(symbol("softening"), 0)
     return found.equals(true) or found.equals(replace(true, force=hard))
 
 
@@ -109,7 +109,7 @@ def measure(name: str, dim: str, number: str, *settings: str) -> dict[str, Any]:
         "seconds_to_law": round(seconds, 1),
         "same_structure": same_structure(found.law, true),
         "force_error": force_error(found.law, true, data),
-        "truth": {"force": str(true.expr), "terms": sorted(data.terms)},
+        "truth": {"force": str(inlined(true.expr, true.values)), "terms": sorted(data.terms)},
         "out_of_distribution": {} if settings else out_of_distribution(found, name, int(dim)),
     }
 

@@ -94,6 +94,8 @@ def counts(cases: dict[str, Any]) -> list[str]:
             for name, dim in product(SYSTEMS, (2, 3))
             if (case := case_name(name, dim, model)) in cases
         ]
+        if not each:
+            continue
         both = [(found, known) for found, known in each if known[1] != NONE]
         laws = [verdict(found) for found, _ in both]
         lines.append(

@@ -262,7 +262,12 @@ def _kept(dataset: Dataset, out: Path, seed: int, settings: list[str]) -> Recipe
     if not new and copy.content_hash != _as_stored(dataset).content_hash:
         raise InputError(f"{data}: holds other data than were given; name another folder")
     known = replace(
-        copy, name=dataset.name, reference=dataset.reference, law=dataset.law, terms=dataset.terms
+        copy,
+        name=dataset.name,
+        reference=dataset.reference,
+        law=dataset.law,
+        terms=dataset.terms,
+        constants=dataset.constants,
     )
     return recipe.with_dataset(known)
 

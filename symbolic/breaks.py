@@ -13,7 +13,7 @@ import sympy
 from numpy.polynomial import chebyshev
 from scipy.special import expit
 
-from gnsim.symbolic.curves import bent, left_by_curve, misfit_of_one_curve, strengths
+from gnsim.symbolic.curves import are_enough, bent, left_by_curve, misfit_of_one_curve, strengths
 from gnsim.symbolic.expressions import as_columns, complexity
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.messages import MessageTable
@@ -32,7 +32,7 @@ _BREAK = 8.0
 #: degree of the two curves that are blended at a break, and widths of the blend in log r
 _BLENDED, _WIDTHS = 2, (0.005, 0.02, 0.05, 0.1, 0.15)
 _FINER = 11
-_LEAST_SAMPLES, _LEAST_TABLE = 30, 100
+_LEAST_SAMPLES = 30
 #: a side whose force is below this share of the other's is a network's idea of none
 _NOTHING = 0.05
 
@@ -52,10 +52,10 @@ def find_break(table: MessageTable) -> Break | None:
     Curves are polynomials in log r through the inverse hyperbolic sine of the force, per product of
     an attribute of both bodies where that makes one curve of it.
     """
+    if not are_enough(table):
+        return None
     order = np.argsort(table.X[:, 0])
     u = np.log(table.X[order, 0])
-    if len(u) < _LEAST_TABLE or u[-1] - u[0] < _BLUR:
-        return None
     curves = (bent(table.y / product)[order] for _, product in strengths(table))
     z = min(curves, key=lambda z: misfit_of_one_curve(u, z))
     places = np.quantile(u, np.linspace(0.03, 0.97, _PLACES))

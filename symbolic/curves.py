@@ -11,6 +11,16 @@ from gnsim.symbolic.parser import symbol
 #: degree of the curve
 _DEGREE = 17
 _STRONG = 0.9
+#: messages, different distances among them, and span of their logarithms, that a curve takes
+_LEAST, _DISTANCES, _SPAN = 100, 50, 0.1
+
+
+def are_enough(table: MessageTable) -> bool:
+    """Whether messages are many, and far enough apart, to tell a curve of the distance."""
+    r = np.unique(table.X[:, 0])
+    if len(table.y) < _LEAST or len(r) < _DISTANCES or r[0] <= 0 or not np.any(table.y):
+        return False
+    return bool(np.log(r[-1] / r[0]) >= _SPAN)
 
 
 def strengths(table: MessageTable) -> list[tuple[sympy.Expr, np.ndarray]]:

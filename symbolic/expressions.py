@@ -16,6 +16,8 @@ _ATTRIBUTE = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]*)_(?P<end>[ij])\Z")
 
 #: what a Piecewise is compiled to: its value before and after a threshold, by r minus that
 _CHOICE = sympy.Function("choice")
+#: and a sign, for which sympy writes Python's ``if``, for numbers only
+_SIGNUM = sympy.Function("signum")
 
 
 def _choice(beyond: Any, before: Any, after: Any) -> np.ndarray:
@@ -24,11 +26,12 @@ def _choice(beyond: Any, before: Any, after: Any) -> np.ndarray:
 
 _NUMPY: Mapping[str, Callable] = {
     "choice": _choice,
+    "signum": np.sign,
     "Abs": np.abs,
     "asinh": np.arcsinh,
     **{
         f: getattr(np, f)
-        for f in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sign")
+        for f in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")
     },
 }
 
@@ -105,8 +108,8 @@ def compiled(
 ) -> Callable[..., Any]:
     """A function of arrays, one for each of `names` in order.
 
-    `functions` gives exp, log, ... of the array library, and ``choice(r - b, before, after)`` for
-    a Piecewise. Symbols are renamed before sympy pastes
+    `functions` gives exp, log, ... of the array library, ``signum`` for the sign, and
+    ``choice(r - b, before, after)`` for a Piecewise. Symbols are renamed before sympy pastes
     them into source, so that a name can't be code. Integer powers stay integer.
     """
     safe = [sympy.Symbol(f"x{k}", real=True) for k in range(len(names))]
@@ -118,7 +121,7 @@ def compiled(
 
 
 def _as_choices(expr: sympy.Expr) -> sympy.Expr:
-    """Without Piecewise, which sympy would compile to Python's ``if``, for numbers only."""
+    """Without what sympy would compile to Python's ``if``, for numbers only."""
 
     def chosen(e: sympy.Expr) -> sympy.Expr:
         value = e.args[-1].expr
@@ -126,7 +129,8 @@ def _as_choices(expr: sympy.Expr) -> sympy.Expr:
             value = _CHOICE(piece.cond.lts - piece.cond.gts, piece.expr, value)
         return value
 
-    return expr.replace(lambda e: isinstance(e, sympy.Piecewise), chosen)
+    broken = expr.replace(lambda e: isinstance(e, sympy.Piecewise), chosen)
+    return broken.replace(sympy.sign, _SIGNUM)
 
 
 def pieces_of(expr: sympy.Expr) -> list[sympy.Expr]:

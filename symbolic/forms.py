@@ -53,8 +53,9 @@ class Form:
 
     @property
     def complexity(self) -> int:
-        """gnsim's size of the law with a name for each constant."""
-        return complexity(symbol("strength") * self.shape)
+        """gnsim's size of the law with a name for each constant, or of its potential if smaller."""
+        shapes = (self.shape, self.potential)
+        return min(complexity(symbol("strength") * shape) for shape in shapes if shape is not None)
 
 
 def form_of(expression: sympy.Expr) -> Form:
@@ -96,10 +97,12 @@ def form_of(expression: sympy.Expr) -> Form:
 
 def form_of_potential(potential: sympy.Expr) -> Form:
     """The force of a potential, with the constants of the potential."""
-    form = form_of(potential)
-    number, shape = sympy.diff(form.shape, symbol("r")).as_coeff_Mul()
-    strength = form.strength * float(number)
-    return replace(form, shape=shape, strength=strength, potential=form.shape / number)
+    form, r = form_of(potential), symbol("r")
+    well = form.shape.as_independent(r, as_Add=True)[1]
+    number, shape = sympy.factor_terms(sympy.diff(well, r)).as_coeff_Mul()
+    # what is added to a potential is no constant of the force
+    constants = {name: value for name, value in form.constants.items() if name in names_of(shape)}
+    return Form(shape, constants, form.strength * float(number), well / number)
 
 
 def _broken_form(expression: sympy.Expr) -> Form:

@@ -101,7 +101,7 @@ def _law(content: Mapping[str, Any]) -> Law:
             complexity=None if complexity is None else _whole("complexity", complexity, 0, 10**9),
             loss=None if loss is None else _number("loss", loss),
             verdict=None if verdict is None else _verdict(verdict),
-            metadata=_metadata(content.get("metadata", {})),
+            metadata=_metadata(content.get("metadata", {}), dim),
         )
     except (ValueError, TypeError) as error:
         raise _FieldError("law", error, "a consistent law") from None
@@ -166,13 +166,21 @@ def _verdict(value: Any) -> Verdict:
     return Verdict(verified, status, _row("verdict.reasons", value.get("reasons"), _text))
 
 
-def _metadata(value: Any) -> Mapping[str, Any]:
+def _metadata(value: Any, dim: int) -> Mapping[str, Any]:
     """Free, but for what `Law.acceleration` goes by."""
     value = _mapping("metadata", value)
-    for name, read in (("attributes", _text), ("box", _number)):
-        if name in value:
-            _row(f"metadata.{name}", value[name], read)
+    _row("metadata.attributes", value.get("attributes", []), _text)
+    if "box" in value and len(_row("metadata.box", value["box"], _number)) != dim:
+        raise _FieldError("metadata.box", value["box"], f"{dim} edges")
+    if "bonds" in value:
+        ends = _row("metadata.bonds", value["bonds"], lambda f, row: _row(f, row, _place))
+        if len(ends) != 2 or len(ends[0]) != len(ends[1]):
+            raise _FieldError("metadata.bonds", value["bonds"], "two rows of one length")
     return value
+
+
+def _place(field: str, value: Any) -> int:
+    return _whole(field, value, 0, 10**9)
 
 
 def _table(

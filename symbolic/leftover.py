@@ -59,7 +59,7 @@ def rest_in_words(errors: Mapping[str, float]) -> str:
     if errors["correlation_by_chance"] == NOTHING_LEFT:
         return (
             f"what it leaves is below {CLAIMED:g} of the acceleration, or below what the time "
-            "step or noise makes"
+            "step and the constants' errors make"
         )
     if errors["correlation_by_chance"] == BLIND:
         return (

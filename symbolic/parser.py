@@ -97,6 +97,11 @@ def parse(text: str, variables: Iterable[str]) -> sympy.Expr:
     return _Builder(text, _tree(text), table).result()
 
 
+def is_readable(expr: sympy.Expr) -> bool:
+    """Whether `parse` reads the functions of an expression; not what sympy makes of derivatives."""
+    return all(isinstance(f, _CLASSES) for f in expr.atoms(sympy.Function, sympy.Derivative))
+
+
 def names_in(text: str) -> tuple[str, ...]:
     """The names of variables and constants that `text` uses, sorted; raises `ParseError`."""
     tree = _tree(text)

@@ -23,13 +23,13 @@ from gnsim.symbolic.expressions import (
     names_of,
     pieces_of,
 )
-from gnsim.symbolic.parser import FUNCTIONS
+from gnsim.symbolic.parser import is_readable
 
 if TYPE_CHECKING:
     from gnsim.symbolic.law import Law
 
 _SECONDS = 3.0
-_NAMES = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asinh", "sign")
+_NAMES = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asinh")
 
 
 def _choice(beyond: Tensor, before: Tensor | float | int, after: Tensor | float | int) -> Tensor:
@@ -45,9 +45,9 @@ def _blurred(
 _TORCH: Mapping[str, Callable] = {
     "Abs": torch.abs,
     "choice": _choice,
+    "signum": torch.sign,
     **{f: getattr(torch, f) for f in _NAMES},
 }
-_CLASSES = tuple(f for f, _ in FUNCTIONS.values() if isinstance(f, type))
 
 
 class ClosedFormPotential(PairPotential):
@@ -224,9 +224,7 @@ def _integral(force: sympy.Expr, r: sympy.Symbol) -> sympy.Expr | None:
     found = _by_terms(force, r)
     if found is None:
         found = sympy.integrate(force, r)
-    if found.has(sympy.Integral, sympy.I, sympy.Piecewise) or not all(
-        isinstance(f, _CLASSES) for f in found.atoms(sympy.Function)
-    ):
+    if found.has(sympy.Integral, sympy.I, sympy.Piecewise) or not is_readable(found):
         return None
     at_infinity = sympy.limit(found, r, sympy.oo)
     if at_infinity.is_finite and not at_infinity.has(sympy.Limit, r):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
-from gnsim.symbolic.curves import bent, misfit_of_one_curve, strengths
+from gnsim.symbolic.curves import are_enough, bent, misfit_of_one_curve, strengths
 from gnsim.symbolic.expressions import as_columns, complexity, evaluated
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.messages import MessageTable
-from gnsim.symbolic.parser import symbol
+from gnsim.symbolic.parser import is_readable, symbol
 from gnsim.symbolic.simplify import relative_loss
 
 #: what stands for the engine of such a law
@@ -37,6 +37,8 @@ class PotentialCurve:
 
 def potential_curve(messages: MessageTable) -> PotentialCurve | None:
     """The integral of messages that are one curve of the distance; None where they are not."""
+    if not are_enough(messages):
+        return None
     order = np.argsort(messages.X[:, 0])
     r = messages.X[order, 0]
     tried = [(factor, (messages.y / values)[order]) for factor, values in strengths(messages)]
@@ -64,10 +66,12 @@ def forces(
         whole = candidate.equation.as_independent(r, as_Add=True)[1]
         for potential in dict.fromkeys((whole, _strongest(whole, curve))):
             force = sympy.diff(curve.factor * potential, r)
-            loss = relative_loss(force, columns, messages.y) if force != 0 else np.inf
+            known = force != 0 and is_readable(force)
+            loss = relative_loss(force, columns, messages.y) if known else np.inf
             if np.isfinite(loss):
                 of = curve.factor * potential
-                found[force] = Candidate(force, complexity(force), loss, POTENTIAL, of)
+                size = min(complexity(force), complexity(of))
+                found[force] = Candidate(force, size, loss, POTENTIAL, of)
     return list(found.values())
 
 

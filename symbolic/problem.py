@@ -153,8 +153,22 @@ class Problem:
         return (self.windows.part(k, k + size) for k in range(0, len(self.windows.start), size))
 
 
+def _alike(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.shape == other.shape and bool(torch.allclose(one.double(), other.double()))
+
+
 def _joined(one: Trajectory, other: Trajectory) -> Trajectory:
-    """The systems of both, of the same times, box and bonds."""
+    """The systems of both. Raises ValueError where times, box, bonds or attributes differ."""
+    for name in ("t", "box", "bonds"):
+        if not _alike(getattr(one, name), getattr(other, name)):
+            raise ValueError(
+                f"{name}: the parts of the data differ in it; give parts of one kind of system"
+            )
+    if set(one.attributes) != set(other.attributes):
+        odd = sorted(set(one.attributes) ^ set(other.attributes))
+        raise ValueError(f"attribute {odd[0]!r}: only one part of the data has it; give it in all")
     both = {name: torch.cat([of, other.attributes[name]]) for name, of in one.attributes.items()}
     known = one.noise is not None and other.noise is not None
     noise = torch.cat([known_noise(one), known_noise(other)]) if known else None

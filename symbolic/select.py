@@ -26,14 +26,15 @@ from gnsim.symbolic.window_errors import NUMERICAL, not_of_the_step, step_error
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
 #: gain in log likelihood for each unit of size in noise
 _NATS = 5.0
-#: accelerations of two laws that usually differ by less are told as one; beyond it, the data must
-#: tell them apart, where a rival is larger by so much at most
-_SAME, _AS_SMALL = 0.01, 1
+#: accelerations of two laws that usually differ by less are told as one
+_SAME = 0.01
 
 
 @dataclass(frozen=True)
 class Selection:
     """The chosen candidate among all that were refitted, and the reasons in words.
+
+    Errors are those of held-out windows; in noise, of all windows.
 
     `rivals` are forms that noisy data do not tell from it, and whose forces are others.
     """
@@ -105,6 +106,7 @@ def select(
     reasons += dropped
     chosen, dropped = _needed_terms(chosen, train, held_out, limits)
     reasons += dropped
+    chosen = _from_starts(chosen, tested)
     others = [one for one in tried if one.fit.form.shape != chosen.fit.form.shape]
     reasons += [_rejection(rival, chosen, limits) for rival in others]
     reasons += [f"left out: {failure}" for failure in failures]
@@ -114,8 +116,12 @@ def select(
 def _rivals(
     chosen: Scored, others: Sequence[Scored], tested: Problem, limits: _Resolution
 ) -> tuple[str, ...]:
-    """Forms about as simple, and about as likely in noise, that say other forces."""
+    """Forms with no more constants, and about as likely in noise, that say other forces.
+
+    One with more constants may well contain the chosen form, and then says the same within errors.
+    """
     found = []
+    most = len(chosen.fit.form.constants)
     state = tested.windows.path[0]
     with torch.no_grad():
         own = chosen.fit.dynamics().force(state)
@@ -123,7 +129,7 @@ def _rivals(
             if chosen.misfit is None or rival.misfit is None:
                 continue
             gain = _likelier(rival.misfit, chosen.misfit, limits)
-            if rival.complexity > chosen.complexity + _AS_SMALL or gain > _NATS:
+            if len(rival.fit.form.constants) > most or gain > _NATS:
                 continue
             off = (rival.fit.dynamics().force(state) - own).norm(dim=1) / own.norm(dim=1)
             if float(off.nanmedian()) > _SAME:
@@ -282,7 +288,7 @@ def _compared(smaller: Scored, larger: Scored, limits: _Resolution) -> str:
     """What spoke for the larger of two forms."""
     if smaller.misfit is not None and larger.misfit is not None:
         gain = _likelier(smaller.misfit, larger.misfit, limits)
-        return f"it makes the held-out windows likelier by a factor of exp({gain:.3g})"
+        return f"it makes the windows likelier by a factor of exp({gain:.3g})"
     return f"held-out error {larger.error:.2g} instead of {smaller.error:.2g}"
 
 
@@ -291,15 +297,16 @@ def _rejection(rival: Scored, chosen: Scored, limits: _Resolution) -> str:
         why = f"the data do not determine its {', '.join(unknown)}"
     elif rival.misfit is not None and chosen.misfit is not None:
         gain = _likelier(chosen.misfit, rival.misfit, limits)
-        why = f"its held-out windows are less likely than those of {_text(chosen)}"
+        why = f"it makes the windows less likely than {_text(chosen)}"
         if gain > 0:
-            why = f"it makes held-out windows likelier by exp({gain:.3g}), too little for its size"
+            why = f"it makes the windows likelier by exp({gain:.3g}), too little for its size"
     elif rival.error < chosen.error and rival.complexity > chosen.complexity:
         best = f"the {chosen.error:.2g} of {_text(chosen)}"
         why = f"its held-out error {rival.error:.2g} is not below {best} by enough for its size"
     else:
         why = f"its held-out error is above the {chosen.error:.2g} of {_text(chosen)}"
-    return f"{_text(rival)} was rejected: {why} (held-out error {rival.error:.2g})"
+    of = "held-out error" if rival.misfit is None else "error in all windows"
+    return f"{_text(rival)} was rejected: {why} ({of} {rival.error:.2g})"
 
 
 def _text(scored: Scored) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import Term
-from gnsim.symbolic.expressions import complexity, is_symmetric
+from gnsim.symbolic.expressions import complexity, is_symmetric, names_of
 from gnsim.symbolic.forms import Form, form_of, form_of_potential
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.naming import named_force
@@ -29,7 +29,7 @@ _LEFT_BEHIND = 100.0
 _SOFTENING = sympy.Float(1e-3)
 #: so many forms, the simplest, are refitted however late it is
 _LEAST_REFITTED = 3
-#: forms up to this size are tried softened
+#: forms up to this size, two forces in a sum, are tried softened
 _SMALL = 16
 
 
@@ -192,14 +192,21 @@ class _Offered:
 
     def _add(self, forms: Iterable[Form], candidate: Candidate) -> None:
         for form in forms:
-            if form.shape in self._seen:
+            shape = _renamed(form)
+            if shape in self._seen:
                 continue
-            self._seen.add(form.shape)
+            self._seen.add(shape)
             if is_symmetric(form.expression):
                 self.waiting.append((form, candidate))
             else:
                 text = f"{form.expression} changes when the two bodies are exchanged"
                 self.left_out.append(text)
+
+
+def _renamed(form: Form) -> sympy.Expr:
+    """The shape with its constants numbered anew: names say where a form came from."""
+    names = [name for name in names_of(form.shape) if name in form.constants]
+    return form.shape.xreplace({symbol(n): symbol(f"p{k}") for k, n in enumerate(names)})
 
 
 def _variants(expression: sympy.Expr) -> Iterator[sympy.Expr]:

@@ -65,7 +65,7 @@ def verify(
     the data it was fitted to, and as the network; each of its constants differs from zero by five
     standard errors; what it leaves is nothing that a law could explain (`leftover`), and within
     windows no more, or in noise, of no more variance than the noise; and noisy data tell it from
-    all `rivals`, forms as simple whose forces are others (`select`).
+    all `rivals`, forms with as few constants whose forces are others (`select`).
     """
     law = fit.dynamics()
     train, unsettled = (fit.suited(problem) for problem in (train, test))
@@ -127,10 +127,9 @@ def verify(
             f"(at most {most:.2g} wanted)"
         )
         checks[of_frames] = misfit <= most
+        every = "the data tell it from every other form with as few constants that was tried"
         told = f"the data do not tell it from {'; '.join(rivals)}"
-        checks[
-            told if rivals else "the data tell it from every other form that was tried"
-        ] = not rivals
+        checks[told if rivals else every] = not rivals
     reasons = tuple(
         f"{'passed' if passed else 'failed'}: {what}" for what, passed in checks.items()
     )

@@ -61,6 +61,7 @@ def source(system: System) -> Source:
             "; ".join(filter(None, (system.description, truth.remark))),
             law=system.law(settings),
             terms=system.terms(settings),
+            constants=system.constants(settings),
         )
 
     return Source(system.name, system.description, system.settings, build)

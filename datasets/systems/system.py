@@ -15,7 +15,7 @@ from gnsim.models.terms import Field, Term
 Terms = Mapping[str, tuple[float, ...]]
 
 
-def _none(settings: Any) -> Terms:
+def _none(settings: Any) -> Mapping[str, Any]:
     return {}
 
 
@@ -24,7 +24,8 @@ class System:
     """A true law: its pair potential, and for scoring what is to be found.
 
     That is the radial force dV/dr as an expression, positive where it attracts, in r, mass_i,
-    mass_j, charge_i, charge_j; and the coefficients of its `terms` on single bodies, by their
+    mass_j, charge_i, charge_j, and those of its `constants` that stand in several places and so
+    have names; and the coefficients of its `terms` on single bodies, by their
     names (see `gnsim.models.terms`); where not all pairs of bodies interact, the `bonds` of those
     that do. All are functions of the settings.
     """
@@ -35,6 +36,7 @@ class System:
     pair: Callable[[Any], PairPotential]
     law: Callable[[Any], str]
     terms: Callable[[Any], Terms] = _none
+    constants: Callable[[Any], Mapping[str, float]] = _none
     draw: Callable[[Any, np.random.Generator], Bodies] = published
     bonds: Callable[[Any], Int[np.ndarray, "2 bonds"]] | None = None
 

@@ -73,9 +73,8 @@ class SuperpositionSettings(SoftenedSettings):
 
 
 def _yukawa_law(s: YukawaSettings) -> str:
-    r = softened(s.softening)
-    slope = f"(1 / {r}**2 + 1 / ({s.screening!r} * {r}))"
-    return f"-{s.strength!r} * charge_i * charge_j * exp(-{r} / {s.screening!r}) * {slope}"
+    slope = "(1 / (r + softening)**2 + 1 / (screening * (r + softening)))"
+    return f"-{s.strength!r} * charge_i * charge_j * exp(-(r + softening) / screening) * {slope}"
 
 
 def _lennard_jones_law(s: LennardJonesSettings) -> str:
@@ -84,8 +83,8 @@ def _lennard_jones_law(s: LennardJonesSettings) -> str:
 
 
 def _morse_law(s: MorseSettings) -> str:
-    e = f"exp(-{s.steepness!r} * (r - {s.rest_length!r}))"
-    return f"2 * {s.steepness!r} * {s.depth!r} * {e} * (1 - {e})"
+    e = "exp(-steepness * (r - rest_length))"
+    return f"2 * {s.depth!r} * steepness * {e} * (1 - {e})"
 
 
 def _superposition_law(s: SuperpositionSettings) -> str:
@@ -101,6 +100,7 @@ WELLS = (
         settings=YukawaSettings,
         pair=lambda s: Yukawa("charge", s.strength, s.screening, s.softening),
         law=_yukawa_law,
+        constants=lambda s: {"softening": s.softening, "screening": s.screening},
     ),
     System(
         name="lennard-jones",
@@ -118,6 +118,7 @@ WELLS = (
         settings=MorseSettings,
         pair=lambda s: Morse(s.depth, s.steepness, s.rest_length),
         law=_morse_law,
+        constants=lambda s: {"steepness": s.steepness, "rest_length": s.rest_length},
         draw=lattice,
     ),
     System(

@@ -23,14 +23,15 @@ from gnsim.windows import WindowSampler
 #: forms of each side of a break that are joined with each of the other
 _OF_A_SIDE = 2
 _PHASE = "searching for equations"
+#: jobs that run side by side
+_AT_ONCE = 2
 #: of the time of a search, for one of the potential: there is one variable
 _SHARE_OF_POTENTIAL = 0.5
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One search of one engine: of messages, all or those on one side of a break; or of their
-    potential."""
+    """One search of one engine: of all messages, those on one side of a break, or a potential."""
 
     engine: str
     run: int
@@ -65,13 +66,14 @@ def search(
     jobs = _jobs(table, broken, curve, settings.runs, engines(settings.engine))
     limit = settings.time_limit
     if deadline is not None:
-        limit = max(5.0, min(limit, 0.5 * (deadline - time.monotonic())))
+        rounds = -(-len(jobs) // _AT_ONCE)
+        limit = max(5.0, min(limit, 0.5 * (deadline - time.monotonic()) / rounds))
     tell(_PHASE, 0, len(jobs), f"{limit:.0f} s at most")
     with TemporaryDirectory() as temporary:
         base = Path(temporary) if folder is None else folder / "engines"
         found = _run(jobs, config, seed, limit, base, tell)
     tell("sorting candidates", 0, 1, f"{sum(map(len, found))} equations")
-    front = _front(table, broken, curve, jobs, found)
+    front = _front(table, broken, curve, jobs, found, settings.candidates)
     tell("sorting candidates", 1, 1, f"{len(front)} on the front")
     if folder is not None:
         write_front(folder / "hall_of_fame.csv", front)
@@ -127,7 +129,7 @@ def _run(
 
     found: list[list[Candidate]] = []
     failures = []
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         for done, result in enumerate(pool.map(run_one, jobs)):
             failures += [result] if isinstance(result, str) else []
             found.append([] if isinstance(result, str) else result)
@@ -145,10 +147,11 @@ def _front(
     curve: PotentialCurve | None,
     jobs: Sequence[_Job],
     found: Sequence[Sequence[Candidate]],
+    count: int,
 ) -> tuple[Candidate, ...]:
     """The front of what was found in all messages, power laws, and laws joined from two sides.
 
-    And the forces of what was found in the potential.
+    And the forces of what was found in the potential, `count` of them.
     """
 
     def of(side: int | None, part: MessageTable, potential: bool = False) -> list[Candidate]:
@@ -163,7 +166,8 @@ def _front(
     front = of(None, table)
     front += powers(front, table)
     if curve is not None:
-        front += forces(of(None, curve.table, potential=True), curve, table)
+        offered = forces(of(None, curve.table, potential=True), curve, table)
+        front += steepest(pareto_front(offered), count)
     if broken is not None:
         before, after = (
             steepest(of(k, part), _OF_A_SIDE) for k, part in enumerate(sides(table, broken))

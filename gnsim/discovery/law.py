@@ -125,9 +125,8 @@ def true_law(data: Dataset) -> Law | None:
     if data.law is None:
         return None
     terms = tuple(Term.named(name, data.train.dim) for name in data.terms)
-    constants = {
-        symbol: Constant(value, None)
-        for term in terms
-        for symbol, value in zip(term.symbols, data.terms[term.name], strict=True)
-    }
+    values = dict(data.constants)
+    for term in terms:
+        values |= dict(zip(term.symbols, data.terms[term.name], strict=True))
+    constants = {name: Constant(value, None) for name, value in values.items()}
     return Law(data.law, constants, data.train.dim, terms=terms)

@@ -29,10 +29,10 @@ class SymbolicConfig:
     """Settings of the search for the law.
 
     `engine` is a name of `gnsim.symbolic.ENGINES`, or ``auto``: Operon, and PySR where it can run.
-    Each of `runs` searches, with seeds of their own, has `time_limit` seconds and sees `samples`
-    messages; `candidates` of its front are kept. Constants are fitted on `windows` windows of
-    `window` steps (more where data are noisy, fewer where a part of them is shorter), candidates
-    compared on `selection_windows` of them.
+    Each of `runs` searches, with seeds of their own, has `time_limit` seconds (one of the potential
+    half of that) and sees `samples` messages; `candidates` of its front are kept. Constants are
+    fitted on `windows` windows of `window` steps (more where data are noisy, fewer where a part of
+    them is shorter), candidates compared on `selection_windows` of them.
     """
 
     engine: str = "auto"

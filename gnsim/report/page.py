@@ -33,7 +33,7 @@ _CAPTIONS: Mapping[str, str] = {
     "network, of the law, or of both.",
     "front": "The equations that no other beats on both size and loss on the messages.",
     "held_out": "The same equations, constants refitted on the training trajectories, judged on "
-    "the validation trajectories.",
+    "the validation trajectories; where data are noisy, on both.",
     "rollout": "Lines are paths, marks the last positions: ring truth, cross network, dot law.",
     "rollout_outer": "The bodies farther out, over the same span.",
     "error_law": "Largest error up to each time, relative to the distance from the centre.",

@@ -35,14 +35,18 @@ def front_figure(discovery: "Discovery") -> Figure:
 
 @styled
 def held_out_figure(discovery: "Discovery") -> Figure:
-    """Held-out error of each refitted candidate against its size: what the choice rests on."""
+    """Error of each refitted candidate against its size: what the choice rests on.
+
+    In held-out windows; in noise, in all.
+    """
     selection = discovery.selection
-    figure, axes = canvas("The same forms, refitted, on held-out motion")
+    of = "held-out motion" if selection.chosen.misfit is None else "all motion"
+    figure, axes = canvas(f"The same forms, refitted, on {of}")
     sizes = [s.complexity for s in selection.scored]
     errors = np.clip([s.error for s in selection.scored], _SMALLEST, None)
     axes.plot(sizes, errors, "o", color=LAW, ms=6, label="candidate")
     _ring(axes, selection.chosen.complexity, max(selection.chosen.error, _SMALLEST))
-    _finish(axes, "held-out error, relative to acceleration")
+    _finish(axes, f"error on {of}, relative to acceleration")
     return figure
 
 

@@ -65,7 +65,7 @@ def test_all_parts_of_a_data_set_are_seen_alike():
         found, true = getattr(data, part), getattr(clean, part)
         assert not found.velocity_given
         assert 0 < (found.q - true.q).abs().max() < 0.2
-    assert (data.law, data.terms) == (clean.law, clean.terms)
+    assert (data.law, data.terms, data.constants) == (clean.law, clean.terms, clean.constants)
 
 
 def test_data_make_takes_noise_interval_and_velocities(tmp_path):

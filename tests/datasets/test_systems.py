@@ -34,9 +34,9 @@ def piecewise(*branches):
     return np.select([np.broadcast_to(holds, RADII.shape) for _, holds in branches], values)
 
 
-def evaluated(law):
+def evaluated(law, constants):
     known = {"__builtins__": {}, "exp": np.exp, "Piecewise": piecewise}
-    return eval(law, known, {"r": RADII, **ATTRIBUTES})
+    return eval(law, known, {"r": RADII, **ATTRIBUTES, **constants})
 
 
 def of_pairs(name, r):
@@ -57,7 +57,8 @@ def test_force_is_the_derivative_of_the_energy_and_the_law(name):
     scale = float(force.abs().max())
     torch.testing.assert_close(force, slope, rtol=ROUNDING, atol=ROUNDING * scale)
     system = SYSTEMS[name]
-    written = evaluated(system.law(system.settings()))
+    settings = system.settings()
+    written = evaluated(system.law(settings), system.constants(settings))
     np.testing.assert_allclose(written, force.numpy(), rtol=ROUNDING, atol=ROUNDING * scale)
     assert np.abs(1.01 * written - force.numpy()).max() > ROUNDING * scale
 
@@ -207,6 +208,7 @@ def test_every_system_is_a_source_with_its_law(name):
     settings = SYSTEMS[name].settings(bodies=3)
     assert data.law == SYSTEMS[name].law(settings)
     assert data.terms == SYSTEMS[name].terms(settings)
+    assert data.constants == SYSTEMS[name].constants(settings)
     assert bool(data.terms) is (name in OUTSIDE)
     assert SOURCES[name].description == data.description
     starts = torch.cat([part.q[0, ::3, 0] for part in (data.train, data.valid, data.test)])

@@ -70,6 +70,10 @@ CHANGES = [
     ("metadata", {"attributes": "mass"}),
     ("metadata", {"attributes": [3]}),
     ("metadata", {"box": 2.0}),
+    ("metadata", {"box": [2.0]}),
+    ("metadata", {"bonds": [[0, 1]]}),
+    ("metadata", {"bonds": [[0, 1], [1]]}),
+    ("metadata", {"bonds": [[0, -1], [1, 2]]}),
 ]
 
 

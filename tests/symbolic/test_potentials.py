@@ -1,11 +1,15 @@
 """Potentials behind messages: their forces are candidates with the constants of the potential."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy
 
+from gnsim.symbolic.breaks import find_break
 from gnsim.symbolic.expressions import evaluated, read
-from gnsim.symbolic.forms import form_of_potential
+from gnsim.symbolic.forms import form_of, form_of_potential
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.messages import MessageTable
 from gnsim.symbolic.parser import parse
@@ -65,6 +69,46 @@ def test_the_strongest_term_of_a_potential_is_tried_by_itself() -> None:
     both = forces(offered, curve, table)
     assert [len(sympy.Add.make_args(sympy.expand(c.potential))) for c in both] == [2, 1]
     assert both[1].loss < 1e-12 < both[0].loss
+
+
+def test_what_is_added_to_a_potential_is_no_constant_of_the_force() -> None:
+    """``log(2 r + 1)`` is ``log 2 + log(r + 1/2)``: one constant, and a strength."""
+    form = form_of_potential(parse("3.0*log(2.0*r + 1.0)", ("r",)))
+    assert list(form.constants.values()) == pytest.approx([0.5])
+    r = np.array([0.5, 2.0])
+    assert evaluated(form.expression, {"r": r}) == pytest.approx(3 / (r + 0.5))
+
+
+def test_a_form_is_as_large_as_its_potential_where_that_is_smaller() -> None:
+    potential = form_of_potential(parse("-1.0*exp(-0.9*r)/r", ("r",)))
+    imitation = form_of(parse("1.7*r**(-1.6)*exp(-0.86*r)", ("r",)))
+    assert potential.complexity <= imitation.complexity
+
+
+def test_forces_that_no_law_may_hold_are_left_out() -> None:
+    """The derivative of a sign is a delta function; that of an absolute value holds a sign."""
+    table = messages(SCREENED)
+    curve = potential_curve(table)
+    assert curve is not None
+    offered = [Candidate(parse(t, ("r",)), 0, 0.0, "o") for t in ("sign(r - 1)", "abs(r - 1)**2.6")]
+    (kept,) = forces(offered, curve, table)
+    assert kept.equation.has(sympy.sign) and np.isfinite(kept.loss)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda t: replace(t, X=t.X[:60], y=t.y[:60]),
+        lambda t: replace(t, X=np.ones_like(t.X)),
+        lambda t: replace(t, X=np.abs(t.X) * (t.X[:, :1] > 1)),
+        lambda t: replace(t, y=np.zeros_like(t.y)),
+    ],
+    ids=["few", "one distance", "distance zero", "no force"],
+)
+def test_messages_that_tell_no_curve_have_no_potential(spoil: Callable) -> None:
+    table = spoil(messages(SCREENED))
+    assert potential_curve(table) is None
+    assert find_break(table) is None
 
 
 def test_a_constant_potential_is_no_force() -> None:

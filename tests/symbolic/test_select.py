@@ -80,7 +80,8 @@ def test_noise_may_leave_rivals_that_say_other_forces(noise: float, rivals: int)
         errors = noise * torch.randn(2, *part.p.shape, generator=generator, dtype=torch.float64)
         noisy = replace(part, q=part.q + errors[0], p=part.p + errors[1])
         problems.append(Problem.of(noisy, 8, 18, KahanLi6(), 1))
-    texts = ("1.0/(r + 0.5)**2", "2.0*exp(-0.8*r)")
+    # the third contains the first, with one constant more, and is no rival of it
+    texts = ("1.0/(r + 0.5)**2", "2.0*exp(-0.8*r)", "1.0*(r + 0.5)**(-1.9)")
     candidates = [Candidate(parse(text, ("r",)), 0, 0.0, "test") for text in texts]
     selection = select(candidates, Structure("none"), *problems, ONE)
     assert len(selection.rivals) == rivals, selection.reasons
@@ -105,6 +106,27 @@ def test_in_noise_training_windows_are_compared_as_well() -> None:
     together = both.settled(fit.dynamics()).misfit()
     assert together is not None and None not in alone
     assert torch.allclose(together, torch.cat(alone), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"t": torch.linspace(0, 2, 5, dtype=torch.float64)}, "t: the parts"),
+        ({"box": torch.ones(2, dtype=torch.float64)}, "box: the parts"),
+        ({"bonds": torch.tensor([[0], [1]])}, "bonds: the parts"),
+        ({"attributes": {"charge": torch.ones(9 * 3)}}, "only one part of the data has it"),
+    ],
+)
+def test_parts_of_different_systems_are_not_joined(other: dict, told: str) -> None:
+    one = Problem.of(halves(None)[0], 4, 9, KahanLi6(), 1)
+    path = replace(one.windows.path, **other)
+    with pytest.raises(ValueError, match=told):
+        one.joined(replace(one, windows=replace(one.windows, path=path)))
+
+
+def test_one_form_of_two_names_is_refitted_once() -> None:
+    selection = chosen(None, "1.5*r - 1.2", "1.4*r - 1.0")
+    assert len(selection.scored) == 1
 
 
 def test_after_the_deadline_three_forms_are_refitted_and_no_more() -> None:
