@@ -73,7 +73,7 @@ def roll_out(
         told["law"] = law.dynamics()
     if model is not None:
         told["network"] = model.double().canonical()
-    truth = _with_hidden(truth, next(iter(told.values())))
+    truth = with_hidden(truth, next(iter(told.values())))
     start, fitted_frames = truth[0], 0
     found = measured_noise(truth)
     if truth.num_systems > 1 and found is not None:
@@ -112,7 +112,7 @@ def roll_out(
     return rollouts
 
 
-def _with_hidden(truth: Trajectory, dynamics: Dynamics) -> Trajectory:
+def with_hidden(truth: Trajectory, dynamics: Dynamics) -> Trajectory:
     """The truth with the attributes that were inferred: the heaviest body is its centre."""
     attributes = dynamics.attach(truth[0]).attributes
     told = {**attributes, **truth.attributes}

@@ -26,7 +26,7 @@ _ROUNDS = 2
 
 @dataclass(frozen=True)
 class Refitted:
-    """A law with its numbers refitted, and its errors in the windows, [kinds, units, bodies, dim]."""
+    """A law with its numbers refitted, and its errors [kinds, units, bodies, dim]."""
 
     law: Law
     errors: Tensor
