@@ -96,13 +96,15 @@ def form_of(expression: sympy.Expr) -> Form:
 
 
 def form_of_potential(potential: sympy.Expr) -> Form:
-    """The force of a potential, with the constants of the potential."""
+    """The force of a potential, with the constants of the potential where these are fewer."""
     form, r = form_of(potential), symbol("r")
     well = form.shape.as_independent(r, as_Add=True)[1]
     number, shape = sympy.factor_terms(sympy.diff(well, r)).as_coeff_Mul()
     # what is added to a potential is no constant of the force
     constants = {name: value for name, value in form.constants.items() if name in names_of(shape)}
-    return Form(shape, constants, form.strength * float(number), well / number)
+    force = Form(shape, constants, form.strength * float(number), well / number)
+    plain = form_of(force.expression)
+    return force if len(constants) < len(plain.constants) else plain
 
 
 def _broken_form(expression: sympy.Expr) -> Form:
