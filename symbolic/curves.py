@@ -5,7 +5,7 @@ import sympy
 from numpy.polynomial import chebyshev
 
 from gnsim.symbolic.expressions import as_columns
-from gnsim.symbolic.messages import MessageTable
+from gnsim.symbolic.messages import MessageTable, attribute_names
 from gnsim.symbolic.parser import symbol
 
 #: degree of the curve
@@ -26,9 +26,8 @@ def are_enough(table: MessageTable) -> bool:
 def strengths(table: MessageTable) -> list[tuple[sympy.Expr, np.ndarray]]:
     """One, and the product of each attribute of the two bodies that is zero nowhere."""
     columns = as_columns(table.names, table.X)
-    stems = [name.removesuffix("_i") for name in table.names if name.endswith("_i")]
     found: list[tuple[sympy.Expr, np.ndarray]] = [(sympy.S.One, np.ones(len(table.y)))]
-    for stem in stems:
+    for stem in attribute_names(table.names):
         product = columns[f"{stem}_i"] * columns[f"{stem}_j"]
         if np.all(product != 0):
             found.append((symbol(f"{stem}_i") * symbol(f"{stem}_j"), product))
