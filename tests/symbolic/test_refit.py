@@ -11,17 +11,11 @@ from gnsim.integrators import KahanLi6, Leapfrog
 from gnsim.models.coupled import Structure
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.minimise import _errors, _jacobian, moving
 from gnsim.symbolic.normal_equations import Normal, RefitError, _solve
 from gnsim.symbolic.parser import parse
 from gnsim.symbolic.problem import Problem
-from gnsim.symbolic.refit import (
-    Fit,
-    _errors,
-    _jacobian,
-    _model,
-    adjust_to_the_step,
-    refit,
-)
+from gnsim.symbolic.refit import Fit, adjust_to_the_step, refit
 
 FOUND = 1e-3
 STIFFNESS, REST = 2.0, 1.0
@@ -285,7 +279,7 @@ def test_slopes_at_constants_of_zero_are_those_of_small_ones() -> None:
     slopes = []
     for zero in (0.0, 1e-3):
         freed = replace(form, shape=shape, constants={**form.constants, "free_0": zero})
-        model = _model(freed, Structure("none"), problem.bodies)
+        model = moving(freed, Structure("none"), problem.bodies)
         theta = torch.tensor([1.0, zero, 2.0], dtype=torch.float64)
         errors = _errors(model, theta, problem)
         slopes.append(_jacobian(model, theta, problem, errors)[..., 1])
