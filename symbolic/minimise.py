@@ -6,7 +6,7 @@ each body's acceleration, as in training; in noise, what is left at all frames o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -35,6 +35,7 @@ _TIME_BLOCKS = 25
 _ENOUGH_SYSTEMS = 8
 
 
+@runtime_checkable
 class Fittable(Protocol):
     """What can be fitted: a pair force with named constants, which times a strength moves bodies.
 

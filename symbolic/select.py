@@ -175,7 +175,8 @@ def _needed_constants(
         if not smaller:
             break
         least = min(smaller, key=lambda one: (len(one.fit.form.constants), _badness(one)))
-        reasons.append(f"{_text(least)} replaces {_text(chosen)}: held-out windows do as well")
+        windows = "held-out windows" if least.misfit is None else "windows"
+        reasons.append(f"{_text(least)} replaces {_text(chosen)}: {windows} do as well")
         chosen = least
     return chosen, reasons
 
@@ -269,7 +270,8 @@ def _needed_terms(
         if missed[least] > 0 or smaller is None:
             break
         chosen = smaller
-        reasons.append(f"the term {least.name} was dropped: held-out windows do not miss it")
+        windows = "held-out windows" if smaller.misfit is None else "windows"
+        reasons.append(f"the term {least.name} was dropped: {windows} do not miss it")
     reasons += [
         f"the term {term.name} was kept: {_compared(trial, chosen, limits)}"
         for term in terms

@@ -26,10 +26,12 @@ from gnsim.symbolic.messages import MessageTable
 from gnsim.symbolic.minimise import assign, minimise, moving
 from gnsim.symbolic.normal_equations import RefitError
 from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.trials import likelier
 from gnsim.symbolic.window_errors import error_sizes, mean_error
 
-#: pieces of the curve, in log r, and different distances that each asks for
-_PIECES, _FOR_A_PIECE = 32, 10
+#: pieces of the curve, in log r; in noise, which would bend more of them; and different distances
+#: that each asks for
+_PIECES, _PIECES_IN_NOISE, _FOR_A_PIECE = 32, 12, 10
 _DEGREE = 3
 _ROUNDS = 12
 #: a coefficient counts as this share of the usual one at least
@@ -52,10 +54,10 @@ class Curve:
     breaks: bool = False
 
     @classmethod
-    def through(cls, messages: OneCurve) -> "Curve":
-        """The least-squares spline through messages; more pieces where there are more of them."""
+    def through(cls, messages: OneCurve, pieces: int = _PIECES) -> "Curve":
+        """The least-squares spline through messages, of `pieces` or fewer where these are few."""
         u = np.log(messages.r)
-        pieces = max(4, min(_PIECES, len(np.unique(u)) // _FOR_A_PIECE))
+        pieces = min(pieces, len(np.unique(u)) // _FOR_A_PIECE)
         at = np.linspace(0, 1, pieces + 1)
         inner = 0.5 * (np.quantile(u, at) + u[0] + (u[-1] - u[0]) * at)
         inner[0], inner[-1] = u[0], u[-1]
@@ -141,21 +143,19 @@ def sharpened(
     """Messages read off the curve that predicts `train` best, from the network's on.
 
     `start` are the network's numbers x for a strength of one. None where the messages are not one
-    curve, where noise leaves a curve no better than a law, and where held-out windows do not bear
-    the curve out.
+    curve, and where held-out windows do not bear the curve out.
     """
-    behind = None if train.noisy else one_curve(messages)
+    behind = one_curve(messages)
     if behind is None:
         return None
-    curve = Curve.through(behind)
+    curve = Curve.through(behind, _PIECES_IN_NOISE if train.noisy else _PIECES)
     try:
         least = minimise(curve, structure, train, start, 0.0, _ROUNDS)
     except RefitError:
         return None
     model = moving(curve, structure, train.bodies)
     assign(model, least.parameters)
-    known = error_sizes(network, held_out.settled(network))
-    if not mean_error(error_sizes(model, held_out.settled(model))) < mean_error(known):
+    if not _better(model, network, held_out):
         return None
     count = len(curve.coefficients)
     scaled, _ = COUPLINGS[structure.coupling].counts(train.bodies)
@@ -168,3 +168,12 @@ def sharpened(
     if behind.of is not None:
         y = y * columns[f"{behind.of}_i"] * columns[f"{behind.of}_j"]
     return replace(messages, y=y)
+
+
+def _better(model: Dynamics, network: Dynamics, held_out: Problem) -> bool:
+    """Whether a dynamics predicts held-out windows better than the network; in noise, likelier."""
+    ours, known = (held_out.settled(one) for one in (model, network))
+    misfits = known.misfit(), ours.misfit()
+    if misfits[0] is not None and misfits[1] is not None:
+        return likelier(misfits[0], misfits[1]) > 0
+    return mean_error(error_sizes(model, ours)) < mean_error(error_sizes(network, known))

@@ -31,7 +31,7 @@ _AT_ONCE = 2
 #: of the time of a search, for one of the potential: there is one variable
 _SHARE_OF_POTENTIAL = 0.5
 #: windows that messages are sharpened on
-_SHARPENED_ON = 400
+_SHARPENED_ON = 160
 
 
 @dataclass(frozen=True)
