@@ -169,6 +169,25 @@ def test_windows_that_are_lost_have_no_say_in_noise(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.as_users_run_it
+def test_windows_after_close_encounters_pull_no_constant_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the time step leaves of the truth there is no reason to trust another softening."""
+    path = simulate("charge", trajectories=30, bodies=4, dim=2, frames=33, seed=3)
+    problem = Problem.of(path, 8, 120, KahanLi6(), 1)
+    names = ("r", "charge_i", "charge_j")
+    form = form_of(parse("-1.02*charge_i*charge_j/(r + 0.02)**2", names))
+
+    def off() -> float:
+        softening, strength = refit(form, Structure("none"), problem).parameters.tolist()
+        return max(abs(softening - 0.01), abs(strength + 1))
+
+    assert off() < 1e-7
+    monkeypatch.setattr("gnsim.symbolic.normal_equations._LEAST_OUTLIER", 1e-3)
+    assert off() > 1e-6
+
+
+@pytest.mark.as_users_run_it
 def test_less_noise_gives_smaller_errors_in_proportion() -> None:
     form = form_of(parse("2.0*r - 2.0", ("r",)))
     problems = [Problem.of(noisy(1, n), 4, 20, KahanLi6(), 1) for n in (5e-2, 1e-2)]
