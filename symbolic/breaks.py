@@ -56,7 +56,7 @@ def find_break(table: MessageTable) -> Break | None:
         return None
     order = np.argsort(table.X[:, 0])
     u = np.log(table.X[order, 0])
-    curves = (bent(table.y / product)[order] for _, product in strengths(table))
+    curves = (bent(table.y / product)[order] for _, _, product in strengths(table))
     z = min(curves, key=lambda z: misfit_of_one_curve(u, z))
     places = np.quantile(u, np.linspace(0.03, 0.97, _PLACES))
     gains = [_gain(u, z, place) for place in places]

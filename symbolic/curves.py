@@ -1,11 +1,13 @@
 """Messages as one curve of the distance, per product of attributes, and how far off it they are."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import sympy
 from numpy.polynomial import chebyshev
 
 from gnsim.symbolic.expressions import as_columns
-from gnsim.symbolic.messages import MessageTable
+from gnsim.symbolic.messages import MessageTable, attribute_names
 from gnsim.symbolic.parser import symbol
 
 #: degree of the curve
@@ -13,6 +15,33 @@ _DEGREE = 17
 _STRONG = 0.9
 #: messages, different distances among them, and span of their logarithms, that a curve takes
 _LEAST, _DISTANCES, _SPAN = 100, 50, 0.1
+#: share of their spread that messages may be off one curve
+_ONE_CURVE = 0.05
+
+
+@dataclass(frozen=True)
+class OneCurve:
+    """Messages as `factor` times one curve of the distance: `force` at `r`, [samples], sorted.
+
+    The factor is one, or the product of an attribute, `of`, of both bodies.
+    """
+
+    of: str | None
+    factor: sympy.Expr
+    r: np.ndarray
+    force: np.ndarray
+
+
+def one_curve(table: MessageTable) -> OneCurve | None:
+    """None where messages are not one curve, to a few percent, or too few to tell."""
+    if not are_enough(table):
+        return None
+    order = np.argsort(table.X[:, 0])
+    r = table.X[order, 0]
+    tried = [OneCurve(of, f, r, (table.y / values)[order]) for of, f, values in strengths(table)]
+    off = [misfit_of_one_curve(np.log(r), bent(one.force)) for one in tried]
+    best = int(np.argmin(off))
+    return tried[best] if off[best] < _ONE_CURVE else None
 
 
 def are_enough(table: MessageTable) -> bool:
@@ -23,15 +52,15 @@ def are_enough(table: MessageTable) -> bool:
     return bool(np.log(r[-1] / r[0]) >= _SPAN)
 
 
-def strengths(table: MessageTable) -> list[tuple[sympy.Expr, np.ndarray]]:
-    """One, and the product of each attribute of the two bodies that is zero nowhere."""
+def strengths(table: MessageTable) -> list[tuple[str | None, sympy.Expr, np.ndarray]]:
+    """One, and the product of each attribute of the two bodies that is zero nowhere, by name."""
     columns = as_columns(table.names, table.X)
-    stems = [name.removesuffix("_i") for name in table.names if name.endswith("_i")]
-    found: list[tuple[sympy.Expr, np.ndarray]] = [(sympy.S.One, np.ones(len(table.y)))]
-    for stem in stems:
+    ones = np.ones(len(table.y))
+    found: list[tuple[str | None, sympy.Expr, np.ndarray]] = [(None, sympy.S.One, ones)]
+    for stem in attribute_names(table.names):
         product = columns[f"{stem}_i"] * columns[f"{stem}_j"]
         if np.all(product != 0):
-            found.append((symbol(f"{stem}_i") * symbol(f"{stem}_j"), product))
+            found.append((stem, symbol(f"{stem}_i") * symbol(f"{stem}_j"), product))
     return found
 
 

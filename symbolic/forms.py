@@ -52,6 +52,18 @@ class Form:
         return replace(self, constants=dict(constants))
 
     @property
+    def directions(self) -> Float[Tensor, "constants constants"]:
+        """Each constant by itself."""
+        return torch.eye(len(self.constants), dtype=torch.float64)
+
+    def __str__(self) -> str:
+        return str(sympy.N(self.expression, 3))
+
+    def pair(self, blur: float = 0.0) -> "FormPotential":
+        """The shape as a potential, to be fitted; its breaks are spread over the length `blur`."""
+        return FormPotential(self, blur)
+
+    @property
     def complexity(self) -> int:
         """gnsim's size of the law with a name for each constant, or of its potential if smaller."""
         shapes = (self.shape, self.potential)
@@ -96,13 +108,15 @@ def form_of(expression: sympy.Expr) -> Form:
 
 
 def form_of_potential(potential: sympy.Expr) -> Form:
-    """The force of a potential, with the constants of the potential."""
+    """The force of a potential, with the constants of the potential where these are fewer."""
     form, r = form_of(potential), symbol("r")
     well = form.shape.as_independent(r, as_Add=True)[1]
     number, shape = sympy.factor_terms(sympy.diff(well, r)).as_coeff_Mul()
     # what is added to a potential is no constant of the force
     constants = {name: value for name, value in form.constants.items() if name in names_of(shape)}
-    return Form(shape, constants, form.strength * float(number), well / number)
+    force = Form(shape, constants, form.strength * float(number), well / number)
+    plain = form_of(force.expression)
+    return force if len(constants) < len(plain.constants) else plain
 
 
 def _broken_form(expression: sympy.Expr) -> Form:
@@ -196,7 +210,13 @@ def _is_factor(term: sympy.Expr, s: sympy.Symbol) -> bool:
     return not (term / s).has(s)
 
 
-class FormPotential(PairPotential):
+class FittedPotential(PairPotential):
+    """A pair potential with `constants` that a fit gives other values, tensors of no dimension."""
+
+    constants: dict[str, Tensor]
+
+
+class FormPotential(FittedPotential):
     """A form's shape as a pair potential whose constants are tensors, to be fitted.
 
     Its breaks are spread over the length `blur`, so that motion depends smoothly on where they are.
@@ -205,7 +225,7 @@ class FormPotential(PairPotential):
     def __init__(self, form: Form, blur: float = 0.0) -> None:
         super().__init__()
         self.compiled = Compiled(form.shape, blur)
-        self.constants: dict[str, Tensor] = {
+        self.constants = {
             name: torch.tensor(value, dtype=torch.float64) for name, value in form.constants.items()
         }
 

@@ -19,8 +19,8 @@ _WEAK = 0.3
 _PRODUCT, _SUM = "_product", "_sum"
 
 
-def _stems(names: tuple[str, ...]) -> list[str]:
-    """The attributes that a table has for both bodies."""
+def attribute_names(names: tuple[str, ...]) -> list[str]:
+    """The attributes that a table with these columns has for both bodies."""
     return [name.removesuffix("_i") for name in names if name.endswith("_i")]
 
 
@@ -58,7 +58,7 @@ class MessageTable:
         """
         columns = dict(zip(self.names, self.X.T, strict=True))
         found = {"r": columns["r"]}
-        for stem in _stems(self.names):
+        for stem in attribute_names(self.names):
             first, second = columns[f"{stem}_i"], columns[f"{stem}_j"]
             found |= {f"{stem}{_PRODUCT}": first * second, f"{stem}{_SUM}": first + second}
         return tuple(found), np.stack(list(found.values()), 1)
@@ -66,7 +66,7 @@ class MessageTable:
     def in_attributes(self, expression: sympy.Expr) -> sympy.Expr:
         """An expression in `invariants` as one in the attributes of the two bodies."""
         known = {}
-        for stem in _stems(self.names):
+        for stem in attribute_names(self.names):
             first, second = symbol(f"{stem}_i"), symbol(f"{stem}_j")
             known[symbol(f"{stem}{_PRODUCT}")] = first * second
             known[symbol(f"{stem}{_SUM}")] = first + second

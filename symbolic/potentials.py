@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
-from gnsim.symbolic.curves import are_enough, bent, misfit_of_one_curve, strengths
+from gnsim.symbolic.curves import one_curve
 from gnsim.symbolic.expressions import as_columns, complexity, evaluated
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.messages import MessageTable
@@ -20,8 +20,6 @@ from gnsim.symbolic.simplify import relative_loss
 
 #: what stands for the engine of such a law
 POTENTIAL = "potential"
-#: share of their spread that messages may be off one curve
-_ONE_CURVE = 0.05
 
 
 @dataclass(frozen=True)
@@ -37,19 +35,13 @@ class PotentialCurve:
 
 def potential_curve(messages: MessageTable) -> PotentialCurve | None:
     """The integral of messages that are one curve of the distance; None where they are not."""
-    if not are_enough(messages):
+    curve = one_curve(messages)
+    if curve is None:
         return None
-    order = np.argsort(messages.X[:, 0])
-    r = messages.X[order, 0]
-    tried = [(factor, (messages.y / values)[order]) for factor, values in strengths(messages)]
-    off = [misfit_of_one_curve(np.log(r), bent(force)) for _, force in tried]
-    best = int(np.argmin(off))
-    if not off[best] < _ONE_CURVE:
-        return None
-    factor, force = tried[best]
+    r, force = curve.r, curve.force
     steps = 0.5 * (force[1:] + force[:-1]) * np.diff(r)
     below = np.concatenate([[0.0], np.cumsum(steps)])
-    return PotentialCurve(factor, MessageTable(("r",), r[:, None], below - below[-1], "1"))
+    return PotentialCurve(curve.factor, MessageTable(("r",), r[:, None], below - below[-1], "1"))
 
 
 def forces(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, permutations
 
 import sympy
 import torch
@@ -26,6 +27,8 @@ from gnsim.symbolic.window_errors import NUMERICAL, not_of_the_step, step_error
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
 #: gain in log likelihood for each unit of size in noise
 _NATS = 5.0
+#: ratios of two constants that make them one, and how near a ratio must be before they are tried
+_RATIOS, _NEARLY = (sympy.S.One, sympy.Integer(2), sympy.Integer(3)), 0.05
 #: accelerations of two laws that usually differ by less are told as one
 _SAME = 0.01
 
@@ -156,22 +159,57 @@ def _needed_constants(
     tested: Problem,
     limits: _Resolution,
 ) -> tuple[Scored, list[str]]:
-    """The chosen form without the constants that may as well be zero, and what replaced what."""
+    """The chosen form with fewer constants, and what replaced what.
+
+    Without those that may as well be zero, or with one for two of a simple ratio.
+    """
     reasons = []
     for _ in range(len(chosen.fit.form.constants)):
         smaller = [
             trial
-            for form in _smaller(chosen.fit.fitted_form)
+            for form in chain(_tied(chosen.fit.fitted_form), _smaller(chosen.fit.fitted_form))
             if (trial := _refitted(form, chosen, tried, train, held_out)) is not None
             and _surplus(trial, chosen, limits) <= 0
             and not vague(trial.fit)
         ]
         if not smaller:
             break
-        least = min(smaller, key=_badness)
-        reasons.append(f"{_text(least)} replaces {_text(chosen)}: held-out windows do as well")
+        least = min(smaller, key=lambda one: (len(one.fit.form.constants), _badness(one)))
+        windows = "held-out windows" if least.misfit is None else "windows"
+        reasons.append(f"{_text(least)} replaces {_text(chosen)}: {windows} do as well")
         chosen = least
     return chosen, reasons
+
+
+def _tied(form: Form) -> Iterator[Form]:
+    """A form with two of its rates, or lengths, in a simple ratio that they nearly have."""
+    if form.breaks:
+        return
+    for one, other in permutations(form.constants, 2):
+        of = _role(form.shape, one)
+        if of is None or of != _role(form.shape, other) or form.constants[other] == 0:
+            continue
+        ratio = form.constants[one] / form.constants[other]
+        for simple in _RATIOS:
+            if abs(ratio - simple) < _NEARLY * abs(simple):
+                shape = form.shape.xreplace({symbol(one): simple * symbol(other)})
+                rest = {name: value for name, value in form.constants.items() if name != one}
+                yield Form(shape, rest, form.strength)
+
+
+def _role(shape: sympy.Expr, name: str) -> str | None:
+    """Whether a constant is a rate, only ever times r, or a length, only ever added to r.
+
+    None for others, whose ratio means nothing: they may have different dimensions.
+    """
+    constant, both = symbol(name), {symbol(name), symbol("r")}
+    roles: set[str | None] = set()
+    for parent in sympy.preorder_traversal(shape):
+        parts = {part.as_coeff_Mul()[1] for part in parent.args} - {sympy.S.One}
+        if constant in parts and parts != {constant}:
+            kind = "rate" if parent.is_Mul else "length" if parent.is_Add else None
+            roles.add(kind if parts == both else None)
+    return roles.pop() if len(roles) == 1 else None
 
 
 def _smaller(form: Form) -> Iterator[Form]:
@@ -232,7 +270,8 @@ def _needed_terms(
         if missed[least] > 0 or smaller is None:
             break
         chosen = smaller
-        reasons.append(f"the term {least.name} was dropped: held-out windows do not miss it")
+        windows = "held-out windows" if smaller.misfit is None else "windows"
+        reasons.append(f"the term {least.name} was dropped: {windows} do not miss it")
     reasons += [
         f"the term {term.name} was kept: {_compared(trial, chosen, limits)}"
         for term in terms

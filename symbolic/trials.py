@@ -125,9 +125,8 @@ def _completed(begun: Begun, best: Begun | None, structure: Structure, train: Pr
     """
     behind = 0.0 if best is None else _behind(begun, best)
     if behind > _LEFT_BEHIND:
-        text = sympy.N(begun.form.expression, 3)
         raise RefitError(
-            f"{text}: the first frames make it less likely than another form by a factor of "
+            f"{begun.form}: the first frames make it less likely than another form by a factor of "
             f"exp({behind:.3g})"
         )
     return completed(begun, structure, train)

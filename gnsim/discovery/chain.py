@@ -34,6 +34,7 @@ class Discovery:
     config: DiscoveryConfig
     fitted: Fitted
     messages: MessageTable
+    sharpened: MessageTable | None
     front: tuple[Candidate, ...]
     selection: Selection
     law: Law
@@ -111,15 +112,26 @@ def distill(
     """
     seconds = dict(seconds or {})
     with _timed(seconds, "search"):
-        messages, front = search(fitted.model, dataset, config, seed, folder, deadline, tell)
+        found = search(fitted.model, dataset, config, seed, folder, deadline, tell)
     with _timed(seconds, "selection"):
-        selection = choose(fitted.model, front, dataset, config, tell, deadline)
+        selection = choose(fitted.model, found.front, dataset, config, tell, deadline)
     with _timed(seconds, "refit and verdict"):
         law, errors = settle(fitted.model, selection, dataset, config, tell)
     with _timed(seconds, "rollouts"):
         rollouts = roll_out(fitted.model, law, dataset.test, config, tell)
     return Discovery(
-        dataset, seed, config, fitted, messages, front, selection, law, errors, rollouts, seconds
+        dataset,
+        seed,
+        config,
+        fitted,
+        found.messages,
+        found.sharpened,
+        found.front,
+        selection,
+        law,
+        errors,
+        rollouts,
+        seconds,
     )
 
 

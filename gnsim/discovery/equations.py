@@ -1,5 +1,6 @@
-"""The search for equations: the network's messages, and the front of all engines on them."""
+"""The search for equations: the network's messages, sharpened, and the front of all engines."""
 
+import copy
 import time
 import warnings
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gnsim.datasets import Dataset
+from gnsim.discovery.problems import network_numbers, problem
 from gnsim.discovery.rollouts import Progress
 from gnsim.discovery.settings import DiscoveryConfig, engines
 from gnsim.models.coupled import CoupledPairs
@@ -18,6 +20,7 @@ from gnsim.symbolic.front import Candidate, gathered, pareto_front, steepest, wr
 from gnsim.symbolic.messages import MessageTable, sample_messages
 from gnsim.symbolic.potentials import PotentialCurve, forces, potential_curve
 from gnsim.symbolic.powers import powers
+from gnsim.symbolic.sharpen import sharpened
 from gnsim.windows import WindowSampler
 
 #: forms of each side of a break that are joined with each of the other
@@ -27,6 +30,20 @@ _PHASE = "searching for equations"
 _AT_ONCE = 2
 #: of the time of a search, for one of the potential: there is one variable
 _SHARE_OF_POTENTIAL = 0.5
+#: windows that messages are sharpened on
+_SHARPENED_ON = 160
+
+
+@dataclass(frozen=True)
+class Equations:
+    """What a search found: its `front`, and the messages of the network.
+
+    And these as trajectories `sharpened` them, where they did: losses are on them then.
+    """
+
+    messages: MessageTable
+    sharpened: MessageTable | None
+    front: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True)
@@ -53,17 +70,21 @@ def search(
     folder: Path | None,
     deadline: float | None,
     tell: Progress,
-) -> tuple[MessageTable, tuple[Candidate, ...]]:
-    """The network's messages, and the front of all engines and runs on them.
+) -> Equations:
+    """The network's messages, sharpened where they can be, and the front of all engines on them.
 
-    Where messages break at some distance, each side is searched too, and the sides are joined; else
-    their potential, where they have one of the distance.
+    Where messages break at some distance, each side is searched too, as the network has it, and the
+    sides are joined; else their potential, where they have one of the distance.
     """
     settings = config.symbolic
-    table = sample_messages(model, WindowSampler(dataset.train, 1), settings.samples, seed)
-    broken = find_break(table)
+    messages = sample_messages(model, WindowSampler(dataset.train, 1), settings.samples, seed)
+    broken = find_break(messages)
+    sharp = None
+    if deadline is None or time.monotonic() < deadline:
+        sharp = _sharpened(messages, model, dataset, config, tell)
+    table = messages if sharp is None else sharp
     curve = potential_curve(table) if broken is None else None
-    jobs = _jobs(table, broken, curve, settings.runs, engines(settings.engine))
+    jobs = _jobs(table, messages, broken, curve, settings.runs, engines(settings.engine))
     limit = settings.time_limit
     if deadline is not None:
         rounds = -(-len(jobs) // _AT_ONCE)
@@ -73,15 +94,38 @@ def search(
         base = Path(temporary) if folder is None else folder / "engines"
         found = _run(jobs, config, seed, limit, base, tell)
     tell("sorting candidates", 0, 1, f"{sum(map(len, found))} equations")
-    front = _front(table, broken, curve, jobs, found, settings.candidates)
+    front = _front(table, messages, broken, curve, jobs, found, settings.candidates)
     tell("sorting candidates", 1, 1, f"{len(front)} on the front")
     if folder is not None:
         write_front(folder / "hall_of_fame.csv", front)
-    return table, front
+    return Equations(messages, sharp, front)
+
+
+def _sharpened(
+    messages: MessageTable,
+    model: CoupledPairs,
+    dataset: Dataset,
+    config: DiscoveryConfig,
+    tell: Progress,
+) -> MessageTable | None:
+    tell("sharpening messages", 0, 1, "")
+    network = copy.deepcopy(model).double()
+    sharp = sharpened(
+        messages,
+        network,
+        model.structure,
+        network_numbers(model),
+        problem(dataset, dataset.train, config, _SHARPENED_ON),
+        problem(dataset, dataset.valid, config, config.symbolic.selection_windows),
+    )
+    remark = "left as they are" if sharp is None else "one curve of the distance"
+    tell("sharpening messages", 1, 1, remark)
+    return sharp
 
 
 def _jobs(
     table: MessageTable,
+    messages: MessageTable,
     broken: Break | None,
     curve: PotentialCurve | None,
     runs: int,
@@ -92,7 +136,7 @@ def _jobs(
         return whole + [_Job(name, 0, None, curve.table, potential=True) for name in names]
     if broken is None:
         return whole
-    parts = sides(table, broken)
+    parts = sides(messages, broken)
     return whole + [_Job(name, 0, k, part) for k, part in enumerate(parts) for name in names]
 
 
@@ -143,15 +187,17 @@ def _run(
 
 def _front(
     table: MessageTable,
+    messages: MessageTable,
     broken: Break | None,
     curve: PotentialCurve | None,
     jobs: Sequence[_Job],
     found: Sequence[Sequence[Candidate]],
     count: int,
 ) -> tuple[Candidate, ...]:
-    """The front of what was found in all messages, power laws, and laws joined from two sides.
+    """The front of what was found in all of `table`, power laws, and laws joined from two sides.
 
-    And the forces of what was found in the potential, `count` of them.
+    And the forces of what was found in the potential, `count` of them. The sides are those of
+    `messages`, for sharpened ones are smooth.
     """
 
     def of(side: int | None, part: MessageTable, potential: bool = False) -> list[Candidate]:
@@ -170,7 +216,7 @@ def _front(
         front += steepest(pareto_front(offered), count)
     if broken is not None:
         before, after = (
-            steepest(of(k, part), _OF_A_SIDE) for k, part in enumerate(sides(table, broken))
+            steepest(of(k, part), _OF_A_SIDE) for k, part in enumerate(sides(messages, broken))
         )
-        front += joined(before, after, broken, table)
+        front += joined(before, after, broken, messages)
     return tuple(sorted(front, key=lambda c: (c.complexity, c.loss)))

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from gnsim.bodies import body_names
 from gnsim.datasets import Dataset
+from gnsim.discovery.problems import network_numbers, problem
 from gnsim.discovery.rollouts import Progress
-from gnsim.discovery.settings import DiscoveryConfig, integrator_named
+from gnsim.discovery.settings import DiscoveryConfig
 from gnsim.models.coupled import CoupledPairs
 from gnsim.models.terms import Term
-from gnsim.noise import STILL, as_noisy_as, quiet_steps
 from gnsim.state import Trajectory
 from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.breaks import JOINED
@@ -18,7 +16,6 @@ from gnsim.symbolic.front import Candidate, pareto_front, steepest
 from gnsim.symbolic.law import Constant, Law
 from gnsim.symbolic.potentials import POTENTIAL
 from gnsim.symbolic.powers import POWER
-from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import adjust_to_the_step
 from gnsim.symbolic.select import Selection, select
 from gnsim.symbolic.verify import verify
@@ -34,14 +31,12 @@ def choose(
 ) -> Selection:
     """The candidate that held-out trajectories bear out; few are tried after `deadline`."""
     count = config.symbolic.selection_windows
-    with torch.no_grad():
-        start = torch.cat([model.unit_couplings(), model.coefficients]).double()
     return select(
         _tried(front, config.symbolic.candidates),
         model.structure,
         problem(dataset, dataset.train, config, count),
         problem(dataset, dataset.valid, config, count),
-        start,
+        network_numbers(model),
         lambda done, total: tell("refitting candidates", done, total, ""),
         deadline,
     )
@@ -105,19 +100,6 @@ def _space(trajectory: Trajectory) -> dict[str, list[float] | list[list[int]]]:
     """The box and the bonds, without which the law is another one."""
     parts = {"box": trajectory.box, "bonds": trajectory.bonds}
     return {name: part.tolist() for name, part in parts.items() if part is not None}
-
-
-def problem(
-    dataset: Dataset, trajectory: Trajectory, config: DiscoveryConfig, windows: int
-) -> Problem:
-    """Windows of a part of `dataset` as refit and verdict see them, as long for each part."""
-    settings = config.symbolic
-    parts = (dataset.train, dataset.valid, dataset.test)
-    longest = min(map(len, parts)) - 1
-    steps = min(max(settings.window, quiet_steps(dataset.train, STILL)), longest)
-    integrator = integrator_named(settings.integrator)
-    seen = as_noisy_as(dataset.train, trajectory)
-    return Problem.of(seen, steps, windows, integrator, settings.substeps)
 
 
 def true_law(data: Dataset) -> Law | None:

@@ -28,10 +28,12 @@ _TEMPLATE, _STYLE = "report.html.j2", "report.css"
 _DPI = 150
 
 _CAPTIONS: Mapping[str, str] = {
-    "message": "Each dot is what the network says one body does to another. The line is the law.",
+    "message": "Each dot is what the network says one body does to another. The line is the law. "
+    "Where messages are one curve, it was sharpened on the trajectories before the search.",
     "message_residual": "What is left of the messages when the law is subtracted: errors of the "
     "network, of the law, or of both.",
-    "front": "The equations that no other beats on both size and loss on the messages.",
+    "front": "The equations that no other beats on both size and loss on the messages, sharpened "
+    "ones where there are.",
     "held_out": "The same equations, constants refitted on the training trajectories, judged on "
     "the validation trajectories; where data are noisy, on both.",
     "rollout": "Lines are paths, marks the last positions: ring truth, cross network, dot law.",

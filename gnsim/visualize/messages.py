@@ -8,11 +8,22 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gnsim.visualize.style import INK, LAW, MINUS, NETWORK, canvas, label_axes, styled, with_unit
+from gnsim.visualize.style import (
+    CURVE,
+    INK,
+    LAW,
+    MINUS,
+    NETWORK,
+    canvas,
+    label_axes,
+    styled,
+    with_unit,
+)
 
 if TYPE_CHECKING:
     from gnsim.discovery import Discovery
 
+_CURVE = "sharpened on trajectories"
 #: least ratio of large to small messages that asks for logarithmic axes
 _DECADES = 30.0
 #: residuals beyond so many times the 99th percentile leave the panel
@@ -116,7 +127,12 @@ def _against_distance(axes: Axes, discovery: "Discovery") -> None:
     grid = (np.geomspace if logarithmic else np.linspace)(r.min(), r.max(), 400)
     label = f"message, {len(r)} sampled"
     axes.plot(r, sign * table.y, color=NETWORK, label=label, **_POINTS)
-    axes.plot(grid, sign * law_values(discovery, grid), color=LAW, lw=1.6, label="law")
+    if discovery.sharpened is not None:
+        order = np.argsort(r)
+        curve = sign * discovery.sharpened.y[order]
+        axes.plot(r[order], curve, color=CURVE, lw=3.2, label=_CURVE, zorder=5)
+    law = sign * law_values(discovery, grid)
+    axes.plot(grid, law, color=LAW, lw=1.6, label="law", zorder=6)
     if logarithmic:
         axes.set(xscale="log", yscale="log")
     else:
@@ -130,12 +146,16 @@ def _against_distance(axes: Axes, discovery: "Discovery") -> None:
 
 def _against_law(axes: Axes, discovery: "Discovery") -> None:
     y, predicted = discovery.messages.y, law_values(discovery)
+    sharp = None if discovery.sharpened is None else discovery.sharpened.y
     if spans_decades(y) and spans_decades(predicted) and np.median(y) * np.median(predicted) > 0:
         y, predicted = np.abs(y), np.abs(predicted)
+        sharp = None if sharp is None else np.abs(sharp)
         axes.set(xscale="log", yscale="log")
     ends = [np.nanmin(predicted), np.nanmax(predicted)]
     axes.plot(predicted, y, color=NETWORK, label=f"message, {len(y)} sampled", **_POINTS)
-    axes.plot(ends, ends, color=LAW, lw=1.6, label="message = law")
+    if sharp is not None:
+        axes.plot(predicted, sharp, color=CURVE, label=_CURVE, **{**_POINTS, "zorder": 5})
+    axes.plot(ends, ends, color=LAW, lw=1.6, label="message = law", zorder=6)
     label_axes(axes, _force_label(discovery, " by the law"), _force_label(discovery, ", message"))
 
 

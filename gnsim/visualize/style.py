@@ -17,6 +17,8 @@ from gnsim.state import Trajectory
 #: M. Okabe, K. Ito (2008), Color Universal Design; yellow left out, for it fades on white
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 TRUTH, LAW, NETWORK, CHOSEN = "#999999", "#0072B2", "#D55E00", "#009E73"
+#: messages as trajectories sharpened them
+CURVE = "#56B4E9"
 INK = "#222222"
 MINUS = "\N{MINUS SIGN}"
 

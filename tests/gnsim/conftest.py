@@ -48,7 +48,7 @@ def _discovered() -> Discovery:
     rollouts = roll_out(fitted.model, law, dataset.test, config, quiet)
     seconds = {"training": 1.5, "search": 2.25}
     return Discovery(
-        dataset, 7, config, fitted, table, front, selection, law, errors, rollouts, seconds
+        dataset, 7, config, fitted, table, None, front, selection, law, errors, rollouts, seconds
     )
 
 

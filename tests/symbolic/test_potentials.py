@@ -79,6 +79,14 @@ def test_what_is_added_to_a_potential_is_no_constant_of_the_force() -> None:
     assert evaluated(form.expression, {"r": r}) == pytest.approx(3 / (r + 0.5))
 
 
+def test_a_potential_that_saves_no_constant_is_a_plain_force() -> None:
+    """Springs read ``r - c``, not ``2 r - c``."""
+    spring = form_of_potential(parse("1.1*r**2 - 2.2*r", ("r",)))
+    assert spring.shape == form_of(parse("2.2*r - 2.2", ("r",))).shape
+    assert spring.potential is None
+    assert form_of_potential(parse("exp(-0.9*r)/r", ("r",))).potential is not None
+
+
 def test_a_form_is_as_large_as_its_potential_where_that_is_smaller() -> None:
     potential = form_of_potential(parse("-1.0*exp(-0.9*r)/r", ("r",)))
     imitation = form_of(parse("1.7*r**(-1.6)*exp(-0.86*r)", ("r",)))

@@ -22,7 +22,7 @@ from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.parser import parse
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import Begun, begin, refit
-from gnsim.symbolic.select import Selection, select
+from gnsim.symbolic.select import Selection, _tied, select
 
 ONE = torch.ones(1, dtype=torch.float64)
 
@@ -252,3 +252,45 @@ def test_a_dashpot_between_bodies_is_told_from_friction_and_drag() -> None:
     fit = select(candidates, structure, *problems, x).chosen.fit
     assert [term.name for term in fit.structure.terms] == ["dashpot"]
     assert float(fit.x[-1]) == pytest.approx(0.4, rel=1e-3)
+
+
+class Morse(PairPotential):
+    """``dV/dr = 2 (exp(-r) - 3 exp(-rate r))``, a Morse force where the rate is 2."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def force(self, r: torch.Tensor, source: Attributes, target: Attributes) -> torch.Tensor:
+        return 2 * (torch.exp(-r) - 3 * torch.exp(-self.rate * r))
+
+
+@pytest.mark.as_users_run_it
+@pytest.mark.parametrize(("rate", "constants"), [(2.0, 2), (2.04, 3)])
+def test_two_rates_in_a_simple_ratio_are_one_constant(rate: float, constants: int) -> None:
+    """Where data object, they stay two: a ratio of 2.04 is tried as 2, and is not."""
+    start = halves(None)[0][0]
+    path = integrate(PairwiseHamiltonian(Morse(rate)), start, 13, 0.1)
+    parts = path.systems(torch.arange(6)), path.systems(torch.arange(6, 9))
+    problems = [Problem.of(part, 4, 18, KahanLi6(), 1) for part in parts]
+    offered = Candidate(parse("2.1*exp(-1.01*r) - 6.2*exp(-2.03*r)", ("r",)), 0, 0.0, "test")
+    selection = select([offered], Structure("none"), *problems, ONE)
+    assert len(selection.chosen.fit.form.constants) == constants
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("exp(-2.0*r) - 7.4*exp(-4.01*r)", ["-c2*exp(c3*r) + exp(2*c3*r)"]),
+        (
+            "1/(r + 0.01) + 2.5/(r + 0.0101)**2",
+            ["c2/(c3 + r)**2 + 1/(c3 + r)", "c2/(c1 + r)**2 + 1/(c1 + r)"],
+        ),
+        ("exp(-0.301*r)/(r + 0.3)**2", []),
+        ("1/r**2 - 2.0/r**3", []),
+        ("exp(-2.0*r) - 7.4*exp(-4.3*r)", []),
+    ],
+)
+def test_constants_of_one_role_are_tied(text: str, expected: list[str]) -> None:
+    """A rate and a length are of different dimensions, whatever their numbers are."""
+    assert [str(form.shape) for form in _tied(form_of(parse(text, ("r",))))] == expected

@@ -1,0 +1,156 @@
+"""Messages that a network has wrong by percents are right after the trajectories had their say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gnsim.datasets.systems import simulate
+from gnsim.integrators import KahanLi6
+from gnsim.models.coupled import CoupledPairs, Structure
+from gnsim.models.pairwise import Attributes, PairPotential
+from gnsim.noise import as_noisy_as
+from gnsim.state import Trajectory
+from gnsim.symbolic.curves import one_curve
+from gnsim.symbolic.messages import MessageTable, sample_messages
+from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.sharpen import Curve, sharpened
+from gnsim.windows import WindowSampler
+
+BODIES = 3
+SETTINGS = {"trajectories": 24, "bodies": BODIES, "dim": 2, "frames": 25}
+NONE = Structure("none")
+ONE = torch.ones(1, dtype=torch.float64)
+
+
+def spring(r: torch.Tensor) -> torch.Tensor:
+    return 2.0 * (r - 1.0)
+
+
+class OffBySome(PairPotential):
+    """A spring as a network has it."""
+
+    def __init__(self, off: float) -> None:
+        super().__init__()
+        self.off = off
+
+    def force(self, r: torch.Tensor, source: Attributes, target: Attributes) -> torch.Tensor:
+        return spring(r) + self.off * torch.sin(4 * r)
+
+
+def network(off: float) -> CoupledPairs:
+    model = CoupledPairs(OffBySome(off), NONE, BODIES).double()
+    model.x = torch.ones_like(model.x)
+    return model
+
+
+def problems(path: Trajectory, steps: int = 4) -> tuple[Problem, Problem]:
+    train, held_out = path.systems(torch.arange(18)), path.systems(torch.arange(18, 24))
+    return (
+        Problem.of(train, steps, 90, KahanLi6(), 1),
+        Problem.of(as_noisy_as(train, held_out), steps, 30, KahanLi6(), 1),
+    )
+
+
+def springs() -> Trajectory:
+    return simulate("spring", **SETTINGS, equal_masses=True)
+
+
+def shaken(path: Trajectory, noise: float) -> Trajectory:
+    generator = torch.Generator().manual_seed(0)
+    error = noise * torch.randn(path.q.shape, generator=generator, dtype=torch.float64)
+    return replace(path, q=path.q + error)
+
+
+def sampled(model: CoupledPairs, path: Trajectory) -> MessageTable:
+    return sample_messages(model, WindowSampler(path, 1), 400, 0)
+
+
+def off(table: MessageTable) -> float:
+    """The median error of messages about springs, by the usual size of the force."""
+    true = spring(torch.from_numpy(table.X[:, 0])).numpy()
+    return float(np.median(np.abs(table.y - true)) / np.median(np.abs(true)))
+
+
+@pytest.mark.as_users_run_it
+def test_messages_of_springs_become_a_thousand_times_better() -> None:
+    path, model = springs(), network(0.1)
+    table = sampled(model, path)
+    found = sharpened(table, model, NONE, ONE, *problems(path))
+    assert found is not None
+    assert off(table) > 0.02
+    assert off(found) < 2e-5
+    assert np.array_equal(found.X, table.X) and found.names == table.names
+
+
+@pytest.mark.as_users_run_it
+def test_noise_lets_them_become_several_times_better() -> None:
+    path, model = shaken(springs(), 0.01), network(0.3)
+    table = sampled(model, path)
+    found = sharpened(table, model, NONE, ONE, *problems(path, 16))
+    assert found is not None
+    assert off(table) > 0.05
+    assert off(found) < off(table) / 5
+
+
+@pytest.mark.as_users_run_it
+def test_messages_stay_those_of_the_strength_that_was_given() -> None:
+    """A strength that is 1.2 at the start: messages are those of that strength."""
+    path, model = springs(), network(0.1)
+    found = sharpened(sampled(model, path), model, NONE, 1.2 * ONE, *problems(path))
+    assert found is not None
+    assert off(replace(found, y=1.2 * found.y)) < 2e-5
+    assert off(found) > 0.1
+
+
+@pytest.mark.as_users_run_it
+def test_a_network_that_is_right_is_not_made_worse() -> None:
+    path, model = springs(), network(0.0)
+    found = sharpened(sampled(model, path), model, NONE, ONE, *problems(path))
+    assert found is None or off(found) < 1e-6
+
+
+@pytest.mark.as_users_run_it
+def test_messages_of_two_kinds_are_no_curve() -> None:
+    """Half of them repel as much as the others attract, and no attribute says which."""
+    path, model = springs(), network(0.1)
+    table = sampled(model, path)
+    mixed = replace(table, y=table.y * np.where(np.arange(len(table.y)) % 2, 1.0, -1.0))
+    assert one_curve(table) is not None and one_curve(mixed) is None
+    assert sharpened(mixed, model, NONE, ONE, *problems(path)) is None
+
+
+def test_a_curve_goes_through_what_it_was_made_of() -> None:
+    r = np.sort(np.random.default_rng(0).uniform(0.05, 9.0, 2000))
+    table = MessageTable(("r",), r[:, None], 1 / r**2, "1")
+    behind = one_curve(table)
+    assert behind is not None
+    curve = Curve.through(behind)
+    assert np.abs(curve(r) * r**2 - 1).max() < 1e-2
+    force = curve.pair(0.0).force(torch.from_numpy(r), {}, {}).numpy()
+    assert np.allclose(force, curve(r), rtol=1e-12, atol=0)
+    moved = curve.at(torch.full((len(curve.coefficients),), 1.5, dtype=torch.float64))
+    potential = curve.pair(0.0)
+    potential.constants = {name: torch.tensor(1.5).double() for name in potential.constants}
+    assert np.allclose(potential.force(torch.from_numpy(r), {}, {}).numpy(), moved(r), rtol=1e-10)
+
+
+def test_beyond_its_ends_a_curve_stays_as_it_was_there() -> None:
+    r = np.linspace(1.0, 2.0, 500)
+    behind = one_curve(MessageTable(("r",), r[:, None], r**2, "1"))
+    assert behind is not None
+    curve = Curve.through(behind)
+    assert curve(np.array([0.1, 50.0])) == pytest.approx([1.0, 4.0], rel=1e-6)
+
+
+def test_a_product_of_charges_stands_before_the_curve() -> None:
+    rng = np.random.default_rng(0)
+    r, first, second = rng.uniform(0.5, 4.0, 900), *rng.choice([-1.0, 1.0, 2.0], (2, 900))
+    X = np.stack([r, first, second], 1)
+    table = MessageTable(("r", "charge_i", "charge_j"), X, -first * second / r**2, "1")
+    behind = one_curve(table)
+    assert behind is not None and behind.of == "charge"
+    ends = ({"charge": torch.from_numpy(second)}, {"charge": torch.from_numpy(first)})
+    force = Curve.through(behind).pair(0.0).force(torch.from_numpy(r), *ends).numpy()
+    assert np.allclose(force, table.y, rtol=1e-3)
