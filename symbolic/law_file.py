@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from gnsim.atomic import write_atomic
 from gnsim.models.terms import Term
 from gnsim.state import Units
 from gnsim.symbolic.expressions import is_variable, text_of
-from gnsim.symbolic.law import Constant, Hidden, Law, Verdict
+from gnsim.symbolic.law import SPEEDS, Constant, Hidden, Law, Verdict
 from gnsim.symbolic.parser import names_in, parse
 
 FORMAT, SCHEMA = "gnsim-law", 1
@@ -32,6 +32,8 @@ def save(law: Law, path: str | os.PathLike[str]) -> None:
         "format": FORMAT,
         "schema": SCHEMA,
         "force": text_of(law.expr),
+        "radial": text_of(law.radial_expr),
+        "transverse": text_of(law.transverse_expr),
         "dim": law.dim,
         "terms": [{"kind": term.kind, "weight": term.weight} for term in law.terms],
         "units": dataclasses.asdict(law.units),
@@ -92,7 +94,9 @@ def _law(content: Mapping[str, Any]) -> Law:
     complexity, loss, verdict = (content.get(k) for k in ("complexity", "loss", "verdict"))
     try:
         return Law(
-            force=_force(content, constants),
+            force=_expression("force", content.get("force"), constants, ()),
+            radial=_expression("radial", content.get("radial", "0"), constants, SPEEDS),
+            transverse=_expression("transverse", content.get("transverse", "0"), constants, SPEEDS),
             constants=constants,
             dim=dim,
             terms=_row("terms", content.get("terms", []), lambda f, value: _term(f, value, dim)),
@@ -107,15 +111,16 @@ def _law(content: Mapping[str, Any]) -> Law:
         raise _FieldError("law", error, "a consistent law") from None
 
 
-def _force(content: Mapping[str, Any], constants: Mapping[str, Constant]) -> sympy.Expr:
-    text = _text("force", content.get("force"))
+def _expression(
+    field: str, value: Any, constants: Mapping[str, Constant], speeds: Sequence[str]
+) -> sympy.Expr:
+    text = _text(field, value)
     try:
         variables = [name for name in names_in(text) if is_variable(name)]
-        return parse(text, [*variables, *constants])
+        return parse(text, [*variables, *speeds, *constants])
     except ValueError as error:
-        raise _FieldError(
-            "force", error, "an expression in r, NAME_i, NAME_j and the constants"
-        ) from None
+        names = ", ".join(("r", *speeds, "NAME_i", "NAME_j"))
+        raise _FieldError(field, error, f"an expression in {names} and the constants") from None
 
 
 def _term(field: str, value: Any, dim: int) -> Term:

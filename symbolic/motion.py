@@ -39,11 +39,32 @@ def acceleration(
     for name in law.attributes:
         columns |= {f"{name}_i": known[name][target], f"{name}_j": known[name][source]}
     magnitude = evaluated(inlined(law.expr, law.values), columns)
+    forces = (magnitude / r)[:, None] * d
+    if law.corrected:
+        if v is None:
+            raise ValueError("v: what acts beside the force needs velocities, found none; pass v")
+        forces += _beside(
+            law, d / r[:, None], np.asarray(v)[source] - np.asarray(v)[target], columns
+        )
     total = np.zeros_like(q)
-    np.add.at(total, target, (magnitude / r)[:, None] * d)
+    np.add.at(total, target, forces)
     if law.terms:
         total += _of_terms(law, q, v, box, bonds, known)
     return total / known["mass"][:, None]
+
+
+def _beside(
+    law: "Law", n: np.ndarray, u: np.ndarray, columns: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """The forces on the targets along the line n and across it, [pairs, dim]; u as they see."""
+    v_r = (u * n).sum(1)
+    across = u - v_r[:, None] * n
+    v_t = np.sqrt(np.square(across).sum(1))
+    t = across / np.where(v_t > 0, v_t, 1.0)[:, None]
+    moving = {**columns, "v_r": v_r, "v_t": v_t}
+    parts = (law.radial_expr, law.transverse_expr)
+    along, aside = (evaluated(inlined(part, law.values), moving) for part in parts)
+    return along[:, None] * n + aside[:, None] * t
 
 
 def _of_terms(

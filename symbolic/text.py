@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gnsim.symbolic.law import Constant, Law
 
 _LETTERS = {"mass": "m", "charge": "q"}
+_SPEEDS = {"v_r": "v_r", "v_t": "v_t"}
 _GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "eta", "kappa", "lambda", "mu", "nu", "omega",
     "phi", "rho", "sigma", "tau", "theta", "zeta",
@@ -24,6 +25,7 @@ _GREEK = {
 def plain(law: "Law") -> str:
     """The force, its constants with errors, the hidden attributes and the verdict, line by line."""
     lines = [f"F(r) = {force_text(law.expr)} ({_sense(law)})"]
+    lines += [f"  and {where}: {force_text(part)}" for where, part in beside(law).items()]
     lines += [f"  and {term.name}, on body i: {term.formula}" for term in law.terms]
     lines += [f"  {name} = {_with_error(c)}" for name, c in law.constants.items()]
     for name, hidden in law.hidden.items():
@@ -34,6 +36,12 @@ def plain(law: "Law") -> str:
         lines.append(f"  {law.verdict.status}{':' if law.verdict.reasons else ''}")
         lines += [f"    {reason}" for reason in law.verdict.reasons]
     return "\n".join(lines)
+
+
+def beside(law: "Law") -> dict[str, sympy.Expr]:
+    """What acts between a pair beside the force, by where it points."""
+    parts = {"along the line": law.radial_expr, "across it": law.transverse_expr}
+    return {where: part for where, part in parts.items() if part != 0}
 
 
 def force_text(force: sympy.Expr) -> str:
@@ -67,12 +75,25 @@ def _sense(law: "Law") -> str:
 
 
 def latex(law: "Law") -> str:
-    """``F(r) = ...`` with m and q for mass and charge; every name escaped."""
-    names = {s: latex_name(s.name) for s in law.expr.free_symbols}
-    pair = f"F(r) = {_Latex({'symbol_names': names}).doprint(law.expr)}"
+    """``F(r) = ...`` with m and q for mass and charge; every name escaped.
+
+    What acts beside it along the line n of a pair, and across it, stands as a sum of vectors.
+    """
+    parts = {r"\mathbf{n}": law.radial_expr, r"\mathbf{t}": law.transverse_expr}
+    names = {s: latex_name(s.name) for e in (law.expr, *parts.values()) for s in e.free_symbols}
+    printer = _Latex({"symbol_names": names})
+    pair = f"F(r) = {printer.doprint(law.expr)}"
+    if law.corrected:
+        added = " + ".join(
+            rf"\left({printer.doprint(part)}\right) {unit}"
+            for unit, part in parts.items()
+            if part != 0
+        )
+        pair += rf", \quad \mathbf{{F}} = F(r)\,\mathbf{{n}} + {added}"
     if not law.terms:
         return pair
-    along = r"\sum_j F(r_{ij})\,\mathbf{n}_{ij}"
+    force = r"\mathbf{F}(r_{ij})" if law.corrected else r"F(r_{ij})\,\mathbf{n}_{ij}"
+    along = rf"\sum_j {force}"
     return rf"{pair}, \quad \mathbf{{F}}_i = {along} {' '.join(map(_signed, law.terms))}"
 
 
@@ -90,6 +111,8 @@ def _signed(term: "Term") -> str:
 
 def latex_name(name: str) -> str:
     """A name as LaTeX: ``mass_i`` is m_i, ``c0`` is c_0, longer ones are upright and escaped."""
+    if name in _SPEEDS:
+        return _SPEEDS[name]
     found = attribute_of(name)
     if found:
         stem, end = found

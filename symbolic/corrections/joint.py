@@ -46,7 +46,7 @@ def refit_together(law: Law, train: Problem) -> Refitted:
         columns = slopes / size.view(-1, 1, 1, 1, 1)
         used = usual(errors).to(columns)
         equations = Equations.of(errors, columns, blocks_of(train), len(moved), used)
-        solution = equations.fit([])
+        solution = equations.total.fit([])
         spread = equations.errors_of([])[1]
         for number, step, error in zip(
             moved, (solution.x / size).tolist(), (spread / size).tolist(), strict=True

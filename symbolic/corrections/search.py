@@ -120,14 +120,14 @@ def search(law: Law, train: Problem, held_out: Problem, attributes: Sequence[str
     size = data.columns.square().mean((1, 2, 3, 4)).sqrt()
     size = torch.where(size > 0, size, 1.0)
     whole = torch.ones(data.errors.shape[1:3], dtype=torch.bool)
-    alone = data.equations(size, len(own), whole).fit([])
+    alone = data.equations(size, len(own), whole).total.fit([])
     x = alone.x / size[: len(own)]
     used = [usual(part.without(x)) for part in (data, other)]
     equations, others = (
         part.equations(size, len(own), u) for part, u in zip((data, other), used, strict=True)
     )
     finite = [k for k in range(len(tried)) if bool((data.columns[len(own) + k] != 0).any())]
-    path = grown(equations, [len(own) + k for k in finite], _MOST)
+    path = grown(equations.total, [len(own) + k for k in finite], _MOST)
     statement = _Statement(law, own, tried, size, equations, others)
     nothing, *found = [statement.of(solution) for solution in path]
     chosen, best = None, nothing
@@ -195,7 +195,9 @@ class _Statement:
                 continue
             kept = [k for k in solution.chosen if k != gone]
             others = [
-                self.train.fit([*kept, k], solution.left) for k in fits if k not in solution.chosen
+                self.train.total.fit([*kept, k], solution.left)
+                for k in fits
+                if k not in solution.chosen
             ]
             near = [s for s in others if s.cost <= solution.cost + _ALIKE]
             solution = min(near, key=lambda s: s.cost, default=solution)
@@ -248,7 +250,7 @@ class _Statement:
         scale = sums.abs().amax(0).clamp_min(torch.finfo(sums.dtype).tiny)
         train, held_out = (e.combined(sums / scale, always) for e in (self.train, self.held_out))
         new = range(always, always + len(parts))
-        solution = train.fit(new)
+        solution = train.total.fit(new)
         errors = train.errors_of(new)[1] / scale
         x = solution.x / scale
         constants, radial, transverse = {}, sympy.S.Zero, sympy.S.Zero
@@ -257,9 +259,11 @@ class _Statement:
             constants[part.name] = _constant(part, value, error)
             along, across = self._force(part)
             radial, transverse = radial + along, transverse + across
-        left = held_out.left_by(solution.x, new)
+        left = held_out.total.left_by(solution.x, new)
         terms = tuple(self.tried[k - always] for part in parts for k in part.terms)
-        return Correction(terms, radial, transverse, constants, solution.cost, held_out.cost(left))
+        return Correction(
+            terms, radial, transverse, constants, solution.cost, held_out.total.cost(left)
+        )
 
     def _factors(self, part: _Part) -> list[float]:
         """The numbers that the columns of a part are added up with."""

@@ -7,6 +7,7 @@ weights that is a weighted linear fit, repeated until they settle.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -17,11 +18,62 @@ _TINY = 1e-300
 
 
 @dataclass(frozen=True)
-class Equations:
-    """Normal equations of errors and columns, apart for each block of time (or systems) and body.
+class Sums:
+    """Normal equations of errors and columns, apart for each body.
 
     Columns have unit size. The first `always` belong to the law itself and are in every subset.
     """
+
+    gram: Float[Tensor, "bodies columns columns"]
+    right: Float[Tensor, "bodies columns"]
+    square: Float[Tensor, " bodies"]
+    count: Float[Tensor, " bodies"]
+    always: int
+
+    def fit(self, chosen: Sequence[int], left: Tensor | None = None) -> "Solution":
+        """The strengths of the law's own columns and of those `chosen`, and what they leave.
+
+        `left`, the sum of squares that a similar subset leaves of each body, is where the weights
+        begin.
+        """
+        index = torch.tensor([*range(self.always), *chosen])
+        gram, right = self.gram[:, index][:, :, index], self.right[:, index]
+        left = self.square if left is None else left
+        for _ in range(_ROUNDS):
+            weight = self.count / left.clamp_min(_TINY)
+            a = (weight[:, None, None] * gram).sum(0)
+            b = (weight[:, None] * right).sum(0)
+            size = a.diagonal().sqrt().clamp_min(_TINY)
+            scaled = (a / size / size[:, None], (b / size)[:, None])
+            # the law's own numbers may have a scale that nothing tells
+            x = torch.linalg.lstsq(*scaled, rcond=1e-14, driver="gelsd").solution[:, 0] / size
+            before, left = left, _left(gram, right, self.square, x)
+            if bool(((left / before).log().abs() < _SETTLED).all()):
+                break
+        return Solution(tuple(chosen), x, left, self.cost(left))
+
+    def left_by(self, x: Float[Tensor, " some"], chosen: Sequence[int]) -> Float[Tensor, " bodies"]:
+        """The sum of squares of each body that given strengths leave."""
+        index = torch.tensor([*range(self.always), *chosen])
+        return _left(self.gram[:, index][:, :, index], self.right[:, index], self.square, x)
+
+    def cost(self, left: Float[Tensor, " bodies"]) -> float:
+        """Mean over bodies of the logarithm of the error that is left."""
+        return float(0.5 * (left / self.count).log().mean())
+
+    def of_bodies(self, kept: Int[Tensor, " some"]) -> "Sums":
+        """Those of some bodies only."""
+        parts = (x[kept] for x in (self.gram, self.right, self.square, self.count))
+        return Sums(*parts, self.always)
+
+
+def _left(gram: Tensor, right: Tensor, square: Tensor, x: Tensor) -> Float[Tensor, " bodies"]:
+    return (square - 2 * right @ x + ((gram @ x) * x).sum(1)).clamp_min(1e-15 * square + _TINY)
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Normal equations apart for each block of time (or systems) and body, as `Sums` has them."""
 
     gram: Float[Tensor, "blocks bodies columns columns"]
     right: Float[Tensor, "blocks bodies columns"]
@@ -49,50 +101,23 @@ class Equations:
             parts.append((a @ a.mT, (a @ y[..., None])[..., 0], y.square().sum(1), n))
         return cls(*(torch.stack(each) for each in zip(*parts, strict=True)), always)
 
+    @cached_property
+    def total(self) -> Sums:
+        """Of all blocks."""
+        parts = (x.sum(0) for x in (self.gram, self.right, self.square, self.count))
+        return Sums(*parts, self.always)
+
     def combined(self, sums: Float[Tensor, "columns new"], always: int) -> "Equations":
         """Those of sums of columns, of which the first `always` are in every subset."""
         gram = torch.einsum("cn,kbcd,dm->kbnm", sums, self.gram, sums)
         right = torch.einsum("cn,kbc->kbn", sums, self.right)
         return Equations(gram, right, self.square, self.count, always)
 
-    def without(self, blocks: Sequence[int] = (), bodies: Sequence[int] = ()) -> "Equations":
-        """Those of the other blocks and bodies."""
-        kept = [
-            torch.tensor([k for k in range(n) if k not in left_out])
-            for n, left_out in zip(self.square.shape, (blocks, bodies), strict=True)
-        ]
-        parts = (x[kept[0]][:, kept[1]] for x in (self.gram, self.right, self.square, self.count))
-        return Equations(*parts, self.always)
-
-    def fit(self, chosen: Sequence[int], left: Tensor | None = None) -> "Solution":
-        """The strengths of the law's own columns and of those `chosen`, and what they leave.
-
-        `left`, the sum of squares that a similar subset leaves of each body, is where the weights
-        begin.
-        """
+    def restricted(self, chosen: Sequence[int]) -> "Equations":
+        """Those of the law's own columns and the chosen ones alone."""
         index = torch.tensor([*range(self.always), *chosen])
-        gram = self.gram.sum(0)[:, index][:, :, index]
-        right, count = self.right.sum(0)[:, index], self.count.sum(0)
-        left = self.square.sum(0) if left is None else left
-        for _ in range(_ROUNDS):
-            weight = count / left.clamp_min(_TINY)
-            a = (weight[:, None, None] * gram).sum(0)
-            b = (weight[:, None] * right).sum(0)
-            size = a.diagonal().sqrt().clamp_min(_TINY)
-            scaled = (a / size / size[:, None], (b / size)[:, None])
-            # the law's own numbers may have a scale that nothing tells
-            x = torch.linalg.lstsq(*scaled, rcond=1e-14, driver="gelsd").solution[:, 0] / size
-            before, left = left, self.left_by(x, chosen)
-            if bool(((left / before).log().abs() < _SETTLED).all()):
-                break
-        return Solution(tuple(chosen), x, left, self.cost(left))
-
-    def left_by(self, x: Float[Tensor, " some"], chosen: Sequence[int]) -> Float[Tensor, " bodies"]:
-        """The sum of squares of each body that given strengths leave."""
-        index = torch.tensor([*range(self.always), *chosen])
-        gram = self.gram.sum(0)[:, index][:, :, index]
-        right, square = self.right.sum(0)[:, index], self.square.sum(0)
-        return (square - 2 * right @ x + ((gram @ x) * x).sum(1)).clamp_min(1e-15 * square + _TINY)
+        gram, right = self.gram[:, :, index][:, :, :, index], self.right[:, :, index]
+        return Equations(gram, right, self.square, self.count, self.always)
 
     def errors_of(
         self, chosen: Sequence[int]
@@ -101,18 +126,26 @@ class Equations:
 
         The second sees what differs from body to body, as a force that is only one body's does.
         """
+        few = self.restricted(chosen)
+        all_of_it, terms = few.total, range(few.always, few.always + len(chosen))
         blocks, bodies = self.square.shape
-        ways = ([{"blocks": [k]} for k in range(blocks)], [{"bodies": [k]} for k in range(bodies)])
+        parts = (few.gram, few.right, few.square, few.count)
+        whole = (all_of_it.gram, all_of_it.right, all_of_it.square, all_of_it.count)
+        ways = (
+            [
+                Sums(*(x - part[k] for x, part in zip(whole, parts, strict=True)), few.always)
+                for k in range(blocks)
+            ],
+            [
+                all_of_it.of_bodies(torch.tensor([b for b in range(bodies) if b != k]))
+                for k in range(bodies)
+            ],
+        )
         spreads = []
-        for way in ways:
-            left_out = [self.without(**one) for one in way]
-            x = torch.stack([one.fit(chosen).x for one in left_out])
+        for left_out in ways:
+            x = torch.stack([one.fit(terms).x for one in left_out])
             spreads.append((len(x) - 1) / len(x) * (x - x.mean(0)).square().sum(0))
         return spreads[0].sqrt(), (spreads[0] + spreads[1]).sqrt()
-
-    def cost(self, left: Float[Tensor, " bodies"]) -> float:
-        """Mean over bodies of the logarithm of the error that is left."""
-        return float(0.5 * (left / self.count.sum(0)).log().mean())
 
 
 @dataclass(frozen=True)
@@ -125,7 +158,7 @@ class Solution:
     cost: float
 
 
-def grown(equations: Equations, candidates: Sequence[int], most: int) -> list[Solution]:
+def grown(equations: Sums, candidates: Sequence[int], most: int) -> list[Solution]:
     """The best subset of each size up to `most` that is found by adding one column, and exchanging.
 
     After each addition every column is tried in the place of every chosen one, until none is
@@ -149,7 +182,7 @@ def grown(equations: Equations, candidates: Sequence[int], most: int) -> list[So
 
 
 def _best(
-    equations: Equations, chosen: Sequence[int], candidates: Sequence[int], near: Solution
+    equations: Sums, chosen: Sequence[int], candidates: Sequence[int], near: Solution
 ) -> Solution:
     others = [k for k in candidates if k not in chosen]
     return min((equations.fit([*chosen, k], near.left) for k in others), key=lambda s: s.cost)
