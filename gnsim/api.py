@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, overload
 
 from gnsim import discovery as chain
+from gnsim.beyond import beyond_into, read_law, require_of_data
 from gnsim.config import as_mapping, parse_settings
 from gnsim.datasets import Dataset, load, write
 from gnsim.datasets.splits import split
-from gnsim.discovery import Discovery, DiscoveryConfig, Progress, Rollout, check_settings
+from gnsim.discovery import Beyond, Discovery, DiscoveryConfig, Progress, Rollout, check_settings
 from gnsim.errors import InputError
 from gnsim.recipe import CONFIG, Recipe, check_parts, refuse_foreign, run_folder
 from gnsim.runs import RunFolder
@@ -31,6 +32,31 @@ _ENOUGH = 60.0
 _RESULTS = ("model.ckpt", "law.json", "report.html", _SUMMARY, _METRICS)
 
 
+@overload
+def discover(
+    source: Dataset | Trajectory | str | Path,
+    settings: Mapping[str, Any] | None = ...,
+    *,
+    seed: int = ...,
+    out: str | Path | None = ...,
+    time_limit: float | None = ...,
+    progress: Progress | None = ...,
+    beyond: None = ...,
+) -> Discovery: ...
+
+
+@overload
+def discover(
+    source: Dataset | Trajectory | str | Path,
+    settings: Mapping[str, Any] | None = ...,
+    *,
+    seed: int = ...,
+    out: str | Path | None = ...,
+    progress: Progress | None = ...,
+    beyond: Law | str | Path,
+) -> Beyond: ...
+
+
 def discover(
     source: Dataset | Trajectory | str | Path,
     settings: Mapping[str, Any] | None = None,
@@ -39,7 +65,8 @@ def discover(
     out: str | Path | None = None,
     time_limit: float | None = None,
     progress: Progress | None = None,
-) -> Discovery:
+    beyond: Law | str | Path | None = None,
+) -> Discovery | Beyond:
     """Learns the interaction in trajectories, distils it into a law, and checks the law.
 
     Args:
@@ -53,12 +80,18 @@ def discover(
             what counts. Short trainings that look for what is hidden, five seconds of search, the
             last refit, verdict and rollouts come on top.
         progress: told the phase, how much of it is done, of how much, and a remark.
+        beyond: an accepted law, or the file of one. Nothing is trained then: what the law leaves of
+            the accelerations is weighed against its noise, and searched for pair forces of distance
+            and relative velocity. Settings are those of the data.
 
     Raises:
         ValueError: data or settings that cannot be used.
         EngineError: no engine of symbolic regression gave any candidate.
     """
     written = [f"{name}={value}" for name, value in (settings or {}).items()]
+    if beyond is not None:
+        require_of_data(written, time_limit)
+        return _look_beyond(read_law(beyond), source, written, seed, out, progress or _silent)
     options: dict[str, Any] = {"time_limit": time_limit, "progress": progress}
     if isinstance(source, Dataset | Trajectory):
         return _discover_given(_dataset(source), written, seed, out, options)
@@ -66,6 +99,27 @@ def discover(
     if out is None:
         return chain.discover(recipe.dataset, recipe.config, seed=seed, **options)
     return discover_into(Path(out), recipe, **options)
+
+
+def _look_beyond(
+    law: Law,
+    source: Dataset | Trajectory | str | Path,
+    settings: list[str],
+    seed: int,
+    out: str | Path | None,
+    progress: Progress,
+) -> Beyond:
+    """See `discover`."""
+    if isinstance(source, Dataset | Trajectory):
+        dataset = _dataset(source)
+        if out is None:
+            return chain.beyond(dataset, law, seed, progress)
+        recipe = _kept(dataset, Path(out), seed, settings)
+    else:
+        recipe = Recipe.of(source, seed, settings)
+        if out is None:
+            return chain.beyond(recipe.dataset, law, seed, progress)
+    return beyond_into(Path(out), recipe, law, progress)
 
 
 def discover_into(

@@ -88,14 +88,40 @@ class WindowSampler:
         """`count` windows, uniformly at random with replacement."""
         return self._cut(torch.randint(0, self.total, (count,), generator=generator))
 
-    def spread(self, count: int) -> Windows:
-        """At most `count` windows, evenly spread over systems and time, not overlapping."""
+    def spread(self, count: int, generator: torch.Generator | None = None) -> Windows:
+        """At most `count` windows, evenly spread over systems and time, not overlapping.
+
+        With a `generator`, one at random of each of so many equal parts of them.
+        """
         per_system = max(1, (len(self.trajectory) - 1) // self.span)
         available = per_system * self.systems
-        last = available - 1
-        chosen = torch.linspace(0, last, min(count, available), dtype=torch.float64).round().long()
-        system, slot = chosen // per_system, chosen % per_system
-        return self._cut(system * (len(self.trajectory) - self.span) + slot * self.span)
+        count = min(count, available)
+        if generator is None:
+            chosen = torch.linspace(0, available - 1, count, dtype=torch.float64).round().long()
+        else:
+            share = torch.rand(count, generator=generator, dtype=torch.float64)
+            chosen = ((torch.arange(count) + share) * available / count).long()
+        return self._cut(self._place(chosen, per_system))
+
+    def stretches(self, count: int, length: int) -> Windows:
+        """`length` windows that follow each other, from at most `count` places, evenly spread.
+
+        Fewer in a row where a system has no more; those of a stretch stand together.
+        """
+        per_system = max(1, (len(self.trajectory) - 1) // self.span)
+        length = min(length, per_system)
+        of_system = per_system // length
+        available = of_system * self.systems
+        chosen = torch.linspace(0, available - 1, min(count, available), dtype=torch.float64)
+        system, stretch = chosen.round().long() // of_system, chosen.round().long() % of_system
+        first = system * per_system + stretch * length
+        slots = first[:, None] + torch.arange(length)
+        return self._cut(self._place(slots.flatten(), per_system))
+
+    def _place(self, slots: Int[Tensor, " windows"], per_system: int) -> Int[Tensor, " windows"]:
+        """Where windows that do not overlap begin, counted over all systems."""
+        system, slot = slots // per_system, slots % per_system
+        return system * (len(self.trajectory) - self.span) + slot * self.span
 
     def _cut(self, chosen: Int[Tensor, " windows"]) -> Windows:
         positions = len(self.trajectory) - self.span

@@ -141,6 +141,12 @@ class Law:
         """Whether anything acts between pairs beside `force`."""
         return self.radial_expr != 0 or self.transverse_expr != 0
 
+    def beside(self) -> dict[str, str]:
+        """What acts between a pair beside `force`, by where it points, each in one line."""
+        from gnsim.symbolic.text import beside, force_text
+
+        return {where: force_text(part) for where, part in beside(self).items()}
+
     @property
     def verified(self) -> bool:
         """True only where held-out data bore the law out."""

@@ -40,16 +40,28 @@ class Problem:
 
     @classmethod
     def of(
-        cls, trajectory: Trajectory, steps: int, count: int, integrator: Integrator, substeps: int
+        cls,
+        trajectory: Trajectory,
+        steps: int,
+        count: int,
+        integrator: Integrator,
+        substeps: int,
+        generator: torch.Generator | None = None,
     ) -> "Problem":
-        """`count` windows of so many steps, spread over the trajectory.
+        """`count` windows of so many steps, spread over the trajectory (see `WindowSampler`)."""
+        sampler = WindowSampler(trajectory.to(torch.float64), steps)
+        return cls.cut(sampler, sampler.spread(count, generator), integrator, substeps)
+
+    @classmethod
+    def cut(
+        cls, sampler: WindowSampler, windows: Windows, integrator: Integrator, substeps: int
+    ) -> "Problem":
+        """Windows that were cut by `sampler`.
 
         Where no velocities were measured, nobody knows how windows start: as in noisy ones, the
         starts are fitted, to positions as good as exact.
         """
-        sampler = WindowSampler(trajectory.to(torch.float64), steps)
-        made = window_noise(sampler.trajectory, steps)
-        windows = sampler.spread(count)
+        made = window_noise(sampler.trajectory, sampler.steps)
         path = windows.path
         if not path.velocity_given and path.noise is None:
             exact = torch.zeros(path.num_nodes, 2, dtype=torch.float64)

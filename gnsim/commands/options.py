@@ -54,5 +54,13 @@ TimeLimit = Annotated[
         "the rollouts come on top: give a minute at least.",
     ),
 ]
+Beyond = Annotated[
+    Path | None,
+    typer.Option(
+        "--beyond",
+        metavar="LAW",
+        help="A law.json: search what this law leaves over, into runs/SOURCE-SEED-beyond.",
+    ),
+]
 # read from the command line itself by gnsim.cli, for it must work where parsing fails as well
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -1,5 +1,6 @@
 """From trajectories to a law: training, search, choice, verdict and rollouts, in one chain."""
 
+from gnsim.discovery.beyond import Beyond, beyond
 from gnsim.discovery.chain import Discovery, discover, distill, train
 from gnsim.discovery.equations import search
 from gnsim.discovery.law import choose, settle, true_law
@@ -8,12 +9,14 @@ from gnsim.discovery.settings import DiscoveryConfig, RolloutConfig, SymbolicCon
 
 __all__ = [
     "MEASURED_START",
+    "Beyond",
     "Discovery",
     "DiscoveryConfig",
     "Progress",
     "Rollout",
     "RolloutConfig",
     "SymbolicConfig",
+    "beyond",
     "check_settings",
     "choose",
     "discover",

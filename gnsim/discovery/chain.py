@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from gnsim.datasets import Dataset
 from gnsim.discovery.equations import search
 from gnsim.discovery.law import choose, settle, true_law
 from gnsim.discovery.rollouts import Progress, Rollout, roll_out
 from gnsim.discovery.settings import DiscoveryConfig, check_settings
+from gnsim.discovery.threads import one_thread
 from gnsim.models.coupled import CoupledPairs
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.law import Law
@@ -51,20 +50,6 @@ class Discovery:
         """Whether the law found is of the true law's form; None where nobody knows the true law."""
         true = true_law(self.dataset)
         return None if true is None else self.law.equals(true)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Tensors are small here: threads wait for each other longer than they compute.
-
-    Beside another busy process, training with two threads was ten times as slow as with one.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def discover(

@@ -12,7 +12,8 @@ from gnsim.dynamics import Dynamics
 from gnsim.integrators import DOP853, Integrator
 from gnsim.metrics import energy_drift, relative_position_error
 from gnsim.models.coupled import CoupledPairs
-from gnsim.models.pairwise import Driven, PairwiseHamiltonian
+from gnsim.models.pairwise import PairwiseHamiltonian
+from gnsim.models.vector_pairs import Corrected, Moving
 from gnsim.noise import STILL, measured_noise, quiet_steps
 from gnsim.shooting import fitted_start
 from gnsim.simulator import DivergedError, Simulator
@@ -68,33 +69,27 @@ def roll_out(
     The network has the law's start, which favours the law: a fit of its own takes a minute. What
     the fit is worth shows beside the law's rollout from the measured state (`MEASURED_START`).
     """
-    told: dict[str, PairwiseHamiltonian | Driven] = {}
+    told: dict[str, Moving] = {}
     if law is not None:
         told["law"] = law.dynamics()
     if model is not None:
         told["network"] = model.double().canonical()
-    truth = with_hidden(truth, next(iter(told.values())))
+    first = next(iter(told.values()))
+    truth = with_hidden(truth, first)
     start, fitted_frames = truth[0], 0
+    by = _integrator(first, config.rollout)
     found = measured_noise(truth)
     if truth.num_systems > 1 and found is not None:
         fitted_frames = min(len(truth), quiet_steps(truth, STILL) + 1)
         arc = replace(truth, noise=found).frames(slice(fitted_frames))
-        integrator = integrator_named(config.rollout.integrator)
         with torch.no_grad():
-            starts = fitted_starts(
-                next(iter(told.values())), integrator, arc, config.rollout.substeps
-            )
+            starts = fitted_starts(first, by, arc, config.rollout.substeps)
         start = start.moved(starts.phase[0], starts.phase[1] * start.mass[:, None])
     elif truth.num_systems == 1 and len(truth) >= _LONG:
         arc = truth.frames(slice(len(truth) // 10))
         tell("fitting the start of the rollout", 0, 1, "")
         with suppress(DivergedError):
-            start = fitted_start(
-                next(iter(told.values())),
-                integrator_named(config.rollout.integrator),
-                arc,
-                config.rollout.substeps,
-            )
+            start = fitted_start(first, by, arc, config.rollout.substeps)
             fitted_frames = len(arc)
         tell("fitting the start of the rollout", 1, 1, "")
     rollouts = {
@@ -120,8 +115,13 @@ def with_hidden(truth: Trajectory, dynamics: Dynamics) -> Trajectory:
     return replace(truth, attributes=told, p=truth.velocity * mass[:, None])
 
 
+def _integrator(dynamics: Moving, config: RolloutConfig) -> Integrator:
+    """The one chosen; for what has no kicks and drifts, one that needs none."""
+    return DOP853() if isinstance(dynamics, Corrected) else integrator_named(config.integrator)
+
+
 def roll_out_one(
-    dynamics: PairwiseHamiltonian | Driven,
+    dynamics: Moving,
     start: State,
     truth: Trajectory,
     config: RolloutConfig,
@@ -145,7 +145,7 @@ def roll_out_one(
 
 
 def _rolled_out(
-    dynamics: PairwiseHamiltonian | Driven,
+    dynamics: Moving,
     start: State,
     truth: Trajectory,
     integrator: Integrator,

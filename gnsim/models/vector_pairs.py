@@ -89,6 +89,7 @@ class Corrected(Dynamics):
     def __init__(self, base: PairwiseHamiltonian | Driven, correction: VectorPair) -> None:
         super().__init__()
         self.base, self.correction = base, correction
+        self.pair = base.pair
 
     def attach(self, state: State) -> State:
         return self.base.attach(state)
@@ -102,3 +103,7 @@ class Corrected(Dynamics):
     ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
         dq, dp = self.base.vector_field(state)
         return dq, dp + self.correction.force(state)
+
+
+#: what a law may be run as
+Moving = PairwiseHamiltonian | Driven | Corrected

@@ -68,6 +68,14 @@ def canvas(title: str, width: float = 5.4, height: float = 4.2) -> tuple[Figure,
     return figure, axes
 
 
+def canvases(count: int, title: str, width: float = 5.4) -> tuple[Figure, list[Axes]]:
+    """As `canvas`, with so many panels one below the other over one horizontal axis."""
+    figure = Figure(figsize=(width, 2.1 + 1.9 * count), layout="constrained")
+    panels = list(figure.subplots(count, 1, sharex=True))
+    panels[0].set_title(title, parse_math=False)
+    return figure, panels
+
+
 def label_axes(axes: Axes, x: str, y: str) -> None:
     """Axis labels as plain text: names and units come from files and are no mathematics."""
     axes.set_xlabel(x, parse_math=False)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gnsim.state import State
+from gnsim.state import State, Units
 from gnsim.symbolic.corrections.columns import columns, of_monomials
 from gnsim.symbolic.corrections.monomials import Monomial, monomials
 from gnsim.symbolic.corrections.own_numbers import Number, changes, numbers
@@ -17,6 +17,7 @@ from gnsim.symbolic.corrections.subsets import Equations, Solution, grown
 from gnsim.symbolic.law import Constant, Law
 from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.text import force_text
 from gnsim.symbolic.window_errors import signed_errors
 
 #: terms that are tried together at most
@@ -55,6 +56,11 @@ class Correction:
     def determined(self) -> bool:
         """Whether all new constants are five standard errors from zero."""
         return all(abs(c.value) > _DETERMINED * (c.stderr or 0.0) for c in self.constants.values())
+
+    @property
+    def text(self) -> tuple[str, str]:
+        """`radial` and `transverse`, each in one line."""
+        return force_text(self.radial), force_text(self.transverse)
 
     def beside(self, law: Law) -> Law:
         """`law` with this correction, its own numbers as they were."""
@@ -256,7 +262,7 @@ class _Statement:
         constants, radial, transverse = {}, sympy.S.Zero, sympy.S.Zero
         for n, part in enumerate(parts):
             value, error = float(x[always + n]), float(errors[always + n])
-            constants[part.name] = _constant(part, value, error)
+            constants[part.name] = _constant(part, value, error, self.law.units)
             along, across = self._force(part)
             radial, transverse = radial + along, transverse + across
         left = held_out.total.left_by(solution.x, new)
@@ -283,10 +289,12 @@ class _Statement:
         return sums[0], sums[1]
 
 
-def _constant(part: _Part, strength: float, error: float) -> Constant:
+def _constant(part: _Part, strength: float, error: float, units: Units) -> Constant:
     """The new constant from the strength before the terms that share it."""
     scale = part.scales[0]
     if scale is None:
         return Constant(strength, error)
     value = abs(strength) ** (-1 / scale.e)
-    return Constant(value, value * error / abs(strength) / scale.e)
+    known = units.length and units.time
+    unit = f"{units.length} / {units.time}" if known else ""
+    return Constant(value, value * error / abs(strength) / scale.e, unit)

@@ -20,7 +20,8 @@ from gnsim.symbolic.law import Law
 from gnsim.symbolic.parser import symbol
 
 #: dimensions of length, time and mass; attributes other than the mass have one of their own
-_FORCE, _VELOCITY = {"length": 1, "time": -2, "mass": 1}, {"length": 1, "time": -1}
+_FORCE = {"length": 1.0, "time": -2.0, "mass": 1.0}
+_VELOCITY = {"length": 1.0, "time": -1.0}
 #: kappas are multiples of one number by whole numbers up to this
 _WHOLE = 8
 #: share of itself by which a ratio may be off a simple one

@@ -63,8 +63,13 @@ class Sums:
 
     def of_bodies(self, kept: Int[Tensor, " some"]) -> "Sums":
         """Those of some bodies only."""
-        parts = (x[kept] for x in (self.gram, self.right, self.square, self.count))
-        return Sums(*parts, self.always)
+        some = (self.gram[kept], self.right[kept], self.square[kept], self.count[kept])
+        return Sums(*some, self.always)
+
+    def less(self, other: "Sums") -> "Sums":
+        """Without those of a part of the data."""
+        gram, right = self.gram - other.gram, self.right - other.right
+        return Sums(gram, right, self.square - other.square, self.count - other.count, self.always)
 
 
 def _left(gram: Tensor, right: Tensor, square: Tensor, x: Tensor) -> Float[Tensor, " bodies"]:
@@ -99,13 +104,18 @@ class Equations:
             y = (errors[:, some] * used[some, :, None]).permute(2, 0, 1, 3).flatten(1)
             n = kinds * dim * used[some].sum(0)
             parts.append((a @ a.mT, (a @ y[..., None])[..., 0], y.square().sum(1), n))
-        return cls(*(torch.stack(each) for each in zip(*parts, strict=True)), always)
+        gram, right, square, count = (torch.stack(each) for each in zip(*parts, strict=True))
+        return cls(gram, right, square, count, always)
 
     @cached_property
     def total(self) -> Sums:
         """Of all blocks."""
-        parts = (x.sum(0) for x in (self.gram, self.right, self.square, self.count))
+        parts = (self.gram.sum(0), self.right.sum(0), self.square.sum(0), self.count.sum(0))
         return Sums(*parts, self.always)
+
+    def block(self, k: int) -> Sums:
+        """Of one block."""
+        return Sums(self.gram[k], self.right[k], self.square[k], self.count[k], self.always)
 
     def combined(self, sums: Float[Tensor, "columns new"], always: int) -> "Equations":
         """Those of sums of columns, of which the first `always` are in every subset."""
@@ -127,19 +137,12 @@ class Equations:
         The second sees what differs from body to body, as a force that is only one body's does.
         """
         few = self.restricted(chosen)
-        all_of_it, terms = few.total, range(few.always, few.always + len(chosen))
+        terms = range(few.always, few.always + len(chosen))
         blocks, bodies = self.square.shape
-        parts = (few.gram, few.right, few.square, few.count)
-        whole = (all_of_it.gram, all_of_it.right, all_of_it.square, all_of_it.count)
+        others = [torch.tensor([b for b in range(bodies) if b != k]) for k in range(bodies)]
         ways = (
-            [
-                Sums(*(x - part[k] for x, part in zip(whole, parts, strict=True)), few.always)
-                for k in range(blocks)
-            ],
-            [
-                all_of_it.of_bodies(torch.tensor([b for b in range(bodies) if b != k]))
-                for k in range(bodies)
-            ],
+            [few.total.less(few.block(k)) for k in range(blocks)],
+            [few.total.of_bodies(kept) for kept in others],
         )
         spreads = []
         for left_out in ways:
