@@ -35,6 +35,7 @@ def residual_acceleration_figure(found: "Beyond") -> Figure:
         axes.plot(seen.r[order], left[order], ".", color=TRUTH, ms=4, label=f"data {MINUS} law")
         if found.law is not None:
             axes.plot(seen.r[order], made[order], ".", color=LAW, ms=1.5, label="the correction")
-        label_axes(axes, with_unit("distance r", units.length), with_unit(where, acceleration))
+        label_axes(axes, "", with_unit(where, acceleration))
+    panels[-1].set_xlabel(with_unit("distance r", units.length), parse_math=False)
     panels[0].legend(markerscale=2)
     return figure
