@@ -32,7 +32,10 @@ class Form:
     def expression(self) -> sympy.Expr:
         """With numbers for the constants."""
         numbers = {symbol(name): sympy.Float(value) for name, value in self.constants.items()}
-        return sympy.Float(self.strength) * self.shape.xreplace(numbers)
+        shape, strength = self.shape.xreplace(numbers), sympy.Float(self.strength)
+        if isinstance(shape, sympy.Piecewise):
+            return sympy.Piecewise(*((strength * piece, where) for piece, where in shape.args))
+        return strength * shape
 
     @property
     def as_potential(self) -> sympy.Expr | None:

@@ -4,7 +4,7 @@ Levenberg-Marquardt in float64 on the errors of the windows, through the integra
 each body's acceleration, as in training; in noise, what is left at all frames over the noise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -68,9 +68,24 @@ class Minimum:
     """
 
     parameters: Float[Tensor, " parameters"]
-    structure: Structure
     replicates: tuple[Float[Tensor, "_ parameters"], ...]
-    blur: float
+    blur: float = 0.0
+
+    def estimate(
+        self, function: Callable[[Tensor], Tensor], groupings: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
+        """Value and standard error of a function of the parameters, by the jackknife.
+
+        B. Efron, C. Stein (1981), doi:10.1214/aos/1176345462. The ways of grouping add up;
+        `groupings` takes some of them only.
+        """
+        variance = torch.zeros_like(function(self.parameters))
+        for replicates in self.replicates[groupings]:
+            values = torch.stack([function(replicate) for replicate in replicates])
+            groups = len(values)
+            spread = (values - values.mean(0)).square().sum(0)
+            variance = variance + (groups - 1) / groups * spread
+        return function(self.parameters), variance.sqrt()
 
 
 def minimise(
@@ -93,7 +108,7 @@ def minimise(
     if form.breaks:
         problem = problem.for_breaks()
         blur *= problem.travelled()
-    model = moving(form, structure, problem.bodies, blur)
+    model = dynamics_of(form, structure, problem.bodies, blur)
     x = _start(model, form.strength) if start is None else start.to(torch.float64)
     theta = torch.cat([torch.tensor([*form.constants.values()], dtype=torch.float64), x])
     assign(model, theta)
@@ -131,7 +146,7 @@ def minimise(
         here = Normal(errors, slopes, here.directions, outlier)
     groupings = _groupings(problem)
     replicates = here.left_out(theta, groupings)
-    return Minimum(theta, model.structure, replicates, blur)
+    return Minimum(theta, replicates, blur)
 
 
 def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:
@@ -240,7 +255,9 @@ def _natural_size(term: Term, problem: Problem) -> Float[Tensor, " coefficients"
     return (problem.windows.typical.median() / usual).nan_to_num(nan=1.0)
 
 
-def moving(form: Fittable, structure: Structure, bodies: int, blur: float = 0.0) -> CoupledPairs:
+def dynamics_of(
+    form: Fittable, structure: Structure, bodies: int, blur: float = 0.0
+) -> CoupledPairs:
     """A form as a dynamics in positions and velocities, at its own constants."""
     return CoupledPairs(form.pair(blur), structure, bodies).to(torch.float64)
 

@@ -3,17 +3,15 @@
 In noise a fit begins with the first frames; constants that are known well get steps as fine.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.symbolic.forms import Form
-from gnsim.symbolic.minimise import ROUNDS, assign, minimise, moving
+from gnsim.symbolic.minimise import ROUNDS, Minimum, assign, dynamics_of, minimise
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.window_errors import not_of_the_step, step_error
 
@@ -26,22 +24,13 @@ _HALVINGS, _WITHIN = 2, 0.5
 _BLURS, _BLURS_IN_NOISE = (0.5, 0.1, 0.02), (0.5, 0.1)
 
 
-@dataclass(frozen=True)
-class Fit:
-    """A fitted form. `parameters` holds its constants, then the numbers x of `CoupledPairs`.
-
-    Breaks are spread over the length `blur`, as they were fitted.
-    `replicates` are the parameters with one group of the data left out at a time, one tensor
-    [groups, parameters] for each way to group them (by system; or by time and, without noise, by
-    body).
-    """
+@dataclass(frozen=True, kw_only=True)
+class Fit(Minimum):
+    """A fitted form: the least-squares point, and what was fitted."""
 
     form: Form
     structure: Structure
     bodies: int
-    parameters: Float[Tensor, " parameters"]
-    replicates: tuple[Float[Tensor, "_ parameters"], ...]
-    blur: float = 0.0
 
     @property
     def coupling(self) -> str:
@@ -68,25 +57,9 @@ class Fit:
 
     def dynamics(self) -> CoupledPairs:
         """The fitted form as a dynamics in positions and velocities."""
-        model = moving(self.form, self.structure, self.bodies, self.blur)
+        model = dynamics_of(self.form, self.structure, self.bodies, self.blur)
         assign(model, self.parameters)
         return model
-
-    def estimate(
-        self, function: Callable[[Tensor], Tensor], groupings: slice = slice(None)
-    ) -> tuple[Tensor, Tensor]:
-        """Value and standard error of a function of the parameters, by the jackknife.
-
-        B. Efron, C. Stein (1981), doi:10.1214/aos/1176345462. The ways of grouping add up;
-        `groupings` takes some of them only.
-        """
-        variance = torch.zeros_like(function(self.parameters))
-        for replicates in self.replicates[groupings]:
-            values = torch.stack([function(replicate) for replicate in replicates])
-            groups = len(values)
-            spread = (values - values.mean(0)).square().sum(0)
-            variance = variance + (groups - 1) / groups * spread
-        return function(self.parameters), variance.sqrt()
 
 
 class Begun(NamedTuple):
@@ -190,6 +163,4 @@ def _fitted(
     rounds: int,
 ) -> Fit:
     least = minimise(form, structure, problem, start, blur, rounds)
-    return Fit(
-        form, least.structure, problem.bodies, least.parameters, least.replicates, least.blur
-    )
+    return Fit(form=form, structure=structure, bodies=problem.bodies, **vars(least))

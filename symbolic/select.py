@@ -163,13 +163,13 @@ def _needed_constants(
 
     Without those that may as well be zero, or with one for two of a simple ratio.
     """
-    reasons = []
+    reasons, first = [], chosen
     for _ in range(len(chosen.fit.form.constants)):
         smaller = [
             trial
             for form in chain(_tied(chosen.fit.fitted_form), _smaller(chosen.fit.fitted_form))
             if (trial := _refitted(form, chosen, tried, train, held_out)) is not None
-            and _surplus(trial, chosen, limits) <= 0
+            and max(_surplus(trial, other, limits) for other in (chosen, first)) <= 0
             and not vague(trial.fit)
         ]
         if not smaller:
@@ -185,31 +185,50 @@ def _tied(form: Form) -> Iterator[Form]:
     """A form with two of its rates, or lengths, in a simple ratio that they nearly have."""
     if form.breaks:
         return
+    # in the force of a potential a rate stands as a factor as well
+    roles = {name: _role(form.potential or form.shape, name) for name in form.constants}
     for one, other in permutations(form.constants, 2):
-        of = _role(form.shape, one)
-        if of is None or of != _role(form.shape, other) or form.constants[other] == 0:
+        if roles[one] is None or roles[one] != roles[other] or form.constants[other] == 0:
             continue
         ratio = form.constants[one] / form.constants[other]
         for simple in _RATIOS:
-            if abs(ratio - simple) < _NEARLY * abs(simple):
-                shape = form.shape.xreplace({symbol(one): simple * symbol(other)})
-                rest = {name: value for name, value in form.constants.items() if name != one}
-                yield Form(shape, rest, form.strength)
+            if (simple == 1 and one > other) or abs(ratio - simple) > _NEARLY * simple:
+                continue
+            same = {symbol(one): simple * symbol(other)}
+            rest = {name: value for name, value in form.constants.items() if name != one}
+            potential = None if form.potential is None else form.potential.xreplace(same)
+            tied = Form(form.shape.xreplace(same), rest, form.strength, potential)
+            if _has_all(tied):
+                yield tied
+
+
+def _has_all(form: Form) -> bool:
+    """Whether a form is a function in which no constant has become redundant."""
+    if form.shape.has(sympy.nan, sympy.zoo, sympy.oo) or symbol("r") not in form.shape.free_symbols:
+        return False
+    return len(form_of(form.expression).constants) >= len(form.constants)
 
 
 def _role(shape: sympy.Expr, name: str) -> str | None:
-    """Whether a constant is a rate, only ever times r, or a length, only ever added to r.
+    """Whether a constant is a rate, only ever times r in a function, or a length, only added to r.
 
     None for others, whose ratio means nothing: they may have different dimensions.
     """
-    constant, both = symbol(name), {symbol(name), symbol("r")}
-    roles: set[str | None] = set()
-    for parent in sympy.preorder_traversal(shape):
-        parts = {part.as_coeff_Mul()[1] for part in parent.args} - {sympy.S.One}
-        if constant in parts and parts != {constant}:
-            kind = "rate" if parent.is_Mul else "length" if parent.is_Add else None
-            roles.add(kind if parts == both else None)
+    roles = set(_roles(shape, symbol(name), inside=False))
     return roles.pop() if len(roles) == 1 else None
+
+
+def _roles(e: sympy.Expr, constant: sympy.Symbol, inside: bool) -> Iterator[str | None]:
+    """That of each place where a constant stands; `inside` a function or an exponent."""
+    parts = {part.as_coeff_Mul()[1] for part in e.args} - {sympy.S.One}
+    if constant in parts and parts != {constant}:
+        with_r = parts == {constant, symbol("r")}
+        yield (
+            "rate" if with_r and e.is_Mul and inside else "length" if with_r and e.is_Add else None
+        )
+    for part in e.args:
+        function = e.is_Function or (e.is_Pow and part == e.exp and part.has(symbol("r")))
+        yield from _roles(part, constant, inside or function)
 
 
 def _smaller(form: Form) -> Iterator[Form]:

@@ -30,8 +30,9 @@ _PHASE = "searching for equations"
 _AT_ONCE = 2
 #: of the time of a search, for one of the potential: there is one variable
 _SHARE_OF_POTENTIAL = 0.5
-#: windows that messages are sharpened on
-_SHARPENED_ON = 160
+#: windows that messages are sharpened on at most, and pairs in all of them from which on there are
+#: fewer; seconds that must be left for it
+_WINDOWS, _LEAST_WINDOWS, _PAIRS, _SHARPENING = 160, 40, 10_000, 20.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def search(
     messages = sample_messages(model, WindowSampler(dataset.train, 1), settings.samples, seed)
     broken = find_break(messages)
     sharp = None
-    if deadline is None or time.monotonic() < deadline:
+    if deadline is None or time.monotonic() < deadline - _SHARPENING:
         sharp = _sharpened(messages, model, dataset, config, tell)
     table = messages if sharp is None else sharp
     curve = potential_curve(table) if broken is None else None
@@ -109,13 +110,15 @@ def _sharpened(
     tell: Progress,
 ) -> MessageTable | None:
     tell("sharpening messages", 0, 1, "")
+    pairs = dataset.train.pairs_per_system
+    windows = max(_LEAST_WINDOWS, min(_WINDOWS, _PAIRS // max(1, pairs)))
     network = copy.deepcopy(model).double()
     sharp = sharpened(
         messages,
         network,
         model.structure,
         network_numbers(model),
-        problem(dataset, dataset.train, config, _SHARPENED_ON),
+        problem(dataset, dataset.train, config, windows),
         problem(dataset, dataset.valid, config, config.symbolic.selection_windows),
     )
     remark = "left as they are" if sharp is None else "one curve of the distance"

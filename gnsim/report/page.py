@@ -32,8 +32,8 @@ _CAPTIONS: Mapping[str, str] = {
     "Where messages are one curve, it was sharpened on the trajectories before the search.",
     "message_residual": "What is left of the messages when the law is subtracted: errors of the "
     "network, of the law, or of both.",
-    "front": "The equations that no other beats on both size and loss on the messages, sharpened "
-    "ones where there are.",
+    "front": "The equations that no other beats on both size and loss on the messages; "
+    "where these were sharpened on the trajectories, on those (but for joined laws).",
     "held_out": "The same equations, constants refitted on the training trajectories, judged on "
     "the validation trajectories; where data are noisy, on both.",
     "rollout": "Lines are paths, marks the last positions: ring truth, cross network, dot law.",

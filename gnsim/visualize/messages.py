@@ -22,6 +22,7 @@ from gnsim.visualize.style import (
 
 if TYPE_CHECKING:
     from gnsim.discovery import Discovery
+    from gnsim.symbolic.messages import MessageTable
 
 _CURVE = "sharpened on trajectories"
 #: least ratio of large to small messages that asks for logarithmic axes
@@ -75,12 +76,16 @@ def residual_figure(discovery: "Discovery") -> Figure:
     return figure
 
 
-def law_values(discovery: "Discovery", r: np.ndarray | None = None) -> np.ndarray:
-    """The law's force where the messages were sampled, or at distances `r` for bodies of mass one.
+def law_values(
+    discovery: "Discovery", r: np.ndarray | None = None, table: "MessageTable | None" = None
+) -> np.ndarray:
+    """The law's force where messages of a table are, or at distances `r` for bodies of mass one.
+
+    The table is the network's where none is given.
 
     What multiplies messages by construction is one here, as it was taken out of them.
     """
-    table = discovery.messages
+    table = table or discovery.messages
     columns: Mapping[str, np.ndarray] = (
         {name: table.X[:, k] for k, name in enumerate(table.names)} if r is None else {"r": r}
     )
@@ -127,10 +132,9 @@ def _against_distance(axes: Axes, discovery: "Discovery") -> None:
     grid = (np.geomspace if logarithmic else np.linspace)(r.min(), r.max(), 400)
     label = f"message, {len(r)} sampled"
     axes.plot(r, sign * table.y, color=NETWORK, label=label, **_POINTS)
-    if discovery.sharpened is not None:
-        order = np.argsort(r)
-        curve = sign * discovery.sharpened.y[order]
-        axes.plot(r[order], curve, color=CURVE, lw=3.2, label=_CURVE, zorder=5)
+    if (sharp := discovery.sharpened) is not None:
+        style = {**_POINTS, "alpha": 1.0, "zorder": 5}
+        axes.plot(sharp.X[:, 0], sign * sharp.y, color=CURVE, label=_CURVE, **style)
     law = sign * law_values(discovery, grid)
     axes.plot(grid, law, color=LAW, lw=1.6, label="law", zorder=6)
     if logarithmic:
@@ -146,15 +150,18 @@ def _against_distance(axes: Axes, discovery: "Discovery") -> None:
 
 def _against_law(axes: Axes, discovery: "Discovery") -> None:
     y, predicted = discovery.messages.y, law_values(discovery)
-    sharp = None if discovery.sharpened is None else discovery.sharpened.y
+    sharp, logarithmic = discovery.sharpened, False
     if spans_decades(y) and spans_decades(predicted) and np.median(y) * np.median(predicted) > 0:
-        y, predicted = np.abs(y), np.abs(predicted)
-        sharp = None if sharp is None else np.abs(sharp)
+        y, predicted, logarithmic = np.abs(y), np.abs(predicted), True
         axes.set(xscale="log", yscale="log")
     ends = [np.nanmin(predicted), np.nanmax(predicted)]
     axes.plot(predicted, y, color=NETWORK, label=f"message, {len(y)} sampled", **_POINTS)
     if sharp is not None:
-        axes.plot(predicted, sharp, color=CURVE, label=_CURVE, **{**_POINTS, "zorder": 5})
+        style = {**_POINTS, "alpha": 1.0, "zorder": 5}
+        by_law, curve = law_values(discovery, table=sharp), sharp.y
+        if logarithmic:
+            by_law, curve = np.abs(by_law), np.abs(curve)
+        axes.plot(by_law, curve, color=CURVE, label=_CURVE, **style)
     axes.plot(ends, ends, color=LAW, lw=1.6, label="message = law", zorder=6)
     label_axes(axes, _force_label(discovery, " by the law"), _force_label(discovery, ", message"))
 

@@ -20,7 +20,8 @@ def fit_of(text: str, coupling: str, *x: float) -> Fit:
     form = form_of(parse(text, names_in(text)))
     parameters = torch.tensor([*form.constants.values(), *x], dtype=torch.float64)
     replicates = (torch.stack([1.01 * parameters, 0.99 * parameters]),)
-    return Fit(form, Structure(coupling), len(BODIES), parameters, replicates)
+    of = {"form": form, "structure": Structure(coupling), "bodies": len(BODIES)}
+    return Fit(parameters=parameters, replicates=replicates, **of)
 
 
 def test_a_spring_has_a_stiffness_and_a_rest_length() -> None:

@@ -8,6 +8,7 @@ import torch
 from gnsim.symbolic.expressions import evaluated
 from gnsim.symbolic.forms import Form, FormPotential, form_of
 from gnsim.symbolic.parser import parse
+from gnsim.symbolic.simplify import rounded_exponents
 
 SAME = 1e-12
 #: smallest singular value over the largest, of columns of length one: below this, one is redundant
@@ -135,3 +136,11 @@ def test_the_potential_follows_its_constants() -> None:
     (name,) = potential.constants
     potential.constants[name] = torch.tensor(0.5, dtype=torch.float64)
     assert torch.allclose(potential.force(r, {}, {}), r - 0.5)
+
+
+def test_a_broken_law_keeps_its_pieces_when_its_exponents_are_rounded() -> None:
+    """A product of its strength and the pieces is no form."""
+    form = form_of(parse("Piecewise((2.0*r**1.99, r < 1.5), (3.0/r, True))", ("r",)))
+    rounded = rounded_exponents(form.expression)
+    assert rounded is not None
+    assert form_of(rounded).breaks

@@ -11,7 +11,7 @@ from gnsim.integrators import KahanLi6, Leapfrog
 from gnsim.models.coupled import Structure
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import form_of
-from gnsim.symbolic.minimise import _errors, _jacobian, moving
+from gnsim.symbolic.minimise import _errors, _jacobian, dynamics_of
 from gnsim.symbolic.normal_equations import Normal, RefitError, _solve
 from gnsim.symbolic.parser import parse
 from gnsim.symbolic.problem import Problem
@@ -298,7 +298,7 @@ def test_slopes_at_constants_of_zero_are_those_of_small_ones() -> None:
     slopes = []
     for zero in (0.0, 1e-3):
         freed = replace(form, shape=shape, constants={**form.constants, "free_0": zero})
-        model = moving(freed, Structure("none"), problem.bodies)
+        model = dynamics_of(freed, Structure("none"), problem.bodies)
         theta = torch.tensor([1.0, zero, 2.0], dtype=torch.float64)
         errors = _errors(model, theta, problem)
         slopes.append(_jacobian(model, theta, problem, errors)[..., 1])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+import sympy
 import torch
 
 from gnsim.datasets.systems import simulate
@@ -17,9 +18,9 @@ from gnsim.models.terms import Field, Term
 from gnsim.noise import as_noisy_as
 from gnsim.state import Trajectory
 from gnsim.symbolic.equality import equals
-from gnsim.symbolic.forms import form_of
+from gnsim.symbolic.forms import form_of, form_of_potential
 from gnsim.symbolic.front import Candidate
-from gnsim.symbolic.parser import parse
+from gnsim.symbolic.parser import parse, symbol
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import Begun, begin, refit
 from gnsim.symbolic.select import Selection, _tied, select
@@ -284,13 +285,28 @@ def test_two_rates_in_a_simple_ratio_are_one_constant(rate: float, constants: in
         ("exp(-2.0*r) - 7.4*exp(-4.01*r)", ["-c2*exp(c3*r) + exp(2*c3*r)"]),
         (
             "1/(r + 0.01) + 2.5/(r + 0.0101)**2",
-            ["c2/(c3 + r)**2 + 1/(c3 + r)", "c2/(c1 + r)**2 + 1/(c1 + r)"],
+            ["c2/(c3 + r)**2 + 1/(c3 + r)"],
         ),
+        ("sin(2.0*r) - 2.0*r", []),
+        ("exp(-r) - 3*exp(-1.02*r)", []),
+        ("1/(exp(-r) - exp(-1.02*r))", []),
         ("exp(-0.301*r)/(r + 0.3)**2", []),
         ("1/r**2 - 2.0/r**3", []),
         ("exp(-2.0*r) - 7.4*exp(-4.3*r)", []),
     ],
 )
 def test_constants_of_one_role_are_tied(text: str, expected: list[str]) -> None:
-    """A rate and a length are of different dimensions, whatever their numbers are."""
+    """A rate and a length are of different dimensions, whatever their numbers are.
+
+    And no form is offered in which another constant has become redundant, or that is nothing.
+    """
     assert [str(form.shape) for form in _tied(form_of(parse(text, ("r",))))] == expected
+
+
+def test_rates_of_a_potential_are_tied_in_its_force_as_well() -> None:
+    form = form_of_potential(parse("exp(-1.01*r)/(r + 0.1) + 3*exp(-2*r)", ("r",)))
+    (tied,) = _tied(form)
+    assert tied.potential is not None and len(tied.constants) == len(form.constants) - 1
+    slope = sympy.diff(tied.potential, symbol("r")) - tied.shape
+    numbers = {symbol(name): value for name, value in tied.constants.items()}
+    assert abs(slope.xreplace({**numbers, symbol("r"): sympy.Float(0.7)})) < 1e-12
