@@ -29,15 +29,16 @@ class SymbolicConfig:
     """Settings of the search for the law.
 
     `engine` is a name of `gnsim.symbolic.ENGINES`, or ``auto``: Operon, and PySR where it can run.
-    Each of `runs` searches, with seeds of their own, has `time_limit` seconds (one of the potential
-    half of that) and sees `samples` messages; `candidates` of its front are kept. Constants are
-    fitted on `windows` windows of `window` steps (more where data are noisy, fewer where a part of
-    them is shorter), candidates compared on `selection_windows` of them.
+    Each of `runs` searches, with seeds of their own, has at most `time_limit` seconds (one of the
+    potential half of that); on an idle machine they end before, and repeat with their seeds. They
+    see `samples` messages; `candidates` of their front are kept. Constants are fitted on `windows`
+    windows of `window` steps (more where data are noisy, fewer where a part of them is shorter),
+    candidates compared on `selection_windows` of them.
     """
 
     engine: str = "auto"
     runs: int = 2
-    time_limit: float = 30.0
+    time_limit: float = 60.0
     samples: int = 2000
     candidates: int = 6
     window: int = 8
