@@ -35,7 +35,8 @@ class Residuals:
     """By stretch of data and by body, relative to the body's acceleration.
 
     `t` is the time at which a stretch begins, `size` the root mean square of what is left, `noise`
-    the standard deviation of what is noise of that, nan where stretches are too short to tell.
+    the standard deviation of what is noise of that, and at least what rounding makes; nan where
+    stretches are too short to tell.
     """
 
     t: Float[Tensor, " stretches"]
@@ -68,7 +69,19 @@ def residuals(law: Law, trajectory: Trajectory, steps: int, integrator: Integrat
     length = min(_LENGTH, max(1, (len(trajectory) - 1) // steps))
     series = errors.reshape(-1, length, problem.bodies, errors.shape[-1])
     t = trajectory.t[windows.start[::length]]
-    return Residuals(t, series.square().mean((1, 3)).sqrt(), _noise(series))
+    rounding = _rounding(problem).reshape(-1, length, problem.bodies).amax(1)
+    noise = torch.maximum(_noise(series), rounding)
+    return Residuals(t, series.square().mean((1, 3)).sqrt(), noise)
+
+
+def _rounding(problem: Problem) -> Float[Tensor, " nodes"]:
+    """What the last digit of the data is worth: nothing below it is known, nor noise of any kind."""
+    path = problem.windows.path
+    span, digit = float(path.t[-1] - path.t[0]), torch.finfo(torch.float64).eps
+    last = path[len(path) - 1]
+    exact = path.velocity_given and path.noise is None
+    made = last.velocity / span if exact else 2 * last.q / span**2
+    return digit * made.norm(dim=1) / acceleration_scale(problem.windows)[-1, :, 0]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from torch import Tensor
 
 _ROUNDS, _SETTLED = 30, 1e-4
 _TINY = 1e-300
+#: no relative error of an acceleration is known better than this, in double precision
+_ROUNDING = 1e-15
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Sums:
         """
         index = torch.tensor([*range(self.always), *chosen])
         gram, right = self.gram[:, index][:, :, index], self.right[:, index]
-        left = self.square if left is None else left
+        left = self.square + self.count * _ROUNDING**2 if left is None else left
         for _ in range(_ROUNDS):
             weight = self.count / left.clamp_min(_TINY)
             a = (weight[:, None, None] * gram).sum(0)
@@ -47,7 +49,7 @@ class Sums:
             scaled = (a / size / size[:, None], (b / size)[:, None])
             # the law's own numbers may have a scale that nothing tells
             x = torch.linalg.lstsq(*scaled, rcond=1e-14, driver="gelsd").solution[:, 0] / size
-            before, left = left, _left(gram, right, self.square, x)
+            before, left = left, self._left(gram, right, x)
             if bool(((left / before).log().abs() < _SETTLED).all()):
                 break
         return Solution(tuple(chosen), x, left, self.cost(left))
@@ -55,7 +57,11 @@ class Sums:
     def left_by(self, x: Float[Tensor, " some"], chosen: Sequence[int]) -> Float[Tensor, " bodies"]:
         """The sum of squares of each body that given strengths leave."""
         index = torch.tensor([*range(self.always), *chosen])
-        return _left(self.gram[:, index][:, :, index], self.right[:, index], self.square, x)
+        return self._left(self.gram[:, index][:, :, index], self.right[:, index], x)
+
+    def _left(self, gram: Tensor, right: Tensor, x: Tensor) -> Float[Tensor, " bodies"]:
+        left = self.square - 2 * right @ x + ((gram @ x) * x).sum(1)
+        return torch.maximum(left, 1e-15 * self.square).clamp_min(0) + self.count * _ROUNDING**2
 
     def cost(self, left: Float[Tensor, " bodies"]) -> float:
         """Mean over bodies of the logarithm of the error that is left."""
@@ -70,10 +76,6 @@ class Sums:
         """Without those of a part of the data."""
         gram, right = self.gram - other.gram, self.right - other.right
         return Sums(gram, right, self.square - other.square, self.count - other.count, self.always)
-
-
-def _left(gram: Tensor, right: Tensor, square: Tensor, x: Tensor) -> Float[Tensor, " bodies"]:
-    return (square - 2 * right @ x + ((gram @ x) * x).sum(1)).clamp_min(1e-15 * square + _TINY)
 
 
 @dataclass(frozen=True)
