@@ -78,7 +78,8 @@ def _factors(law: Law, attributes: Sequence[str]) -> list[tuple[sympy.Expr, int]
 
 def _rest_lengths(law: Law) -> list[sympy.Expr]:
     """``r - r0`` where the law has such a difference, with the number for the length."""
-    sums = [e for e in inlined(law.expr, law.values).atoms(sympy.Add) if e.has(_R)]
+    # numbers are put into each sum by itself, for sympy multiplies a sum by a number out
+    sums = [inlined(e, law.values) for e in law.expr.atoms(sympy.Add) if e.has(_R)]
     bare = [e for e in sums if not any(map(attribute_of, map(str, e.free_symbols)))]
     shifts = {sympy.expand(e) - _R for e in bare}
     return [_R + shift for shift in sorted(shifts, key=str) if shift.is_Number and shift < 0]

@@ -28,6 +28,8 @@ _STRETCHES, _LENGTH = 40, 24
 _ORDER = 8
 #: what is left so many times over the noise is more than noise
 _BEYOND = 2.0
+#: relative error of positions and velocities that an integrator of high order leaves
+_DIGIT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,13 @@ def residuals(law: Law, trajectory: Trajectory, steps: int, integrator: Integrat
 
 
 def _rounding(problem: Problem) -> Float[Tensor, " nodes"]:
-    """What the last digit of the data is worth: nothing below it is known, nor noise of any kind."""
+    """What data and integrator have in their last digits: below that nothing is known."""
     path = problem.windows.path
-    span, digit = float(path.t[-1] - path.t[0]), torch.finfo(torch.float64).eps
+    span = float(path.t[-1] - path.t[0])
     last = path[len(path) - 1]
     exact = path.velocity_given and path.noise is None
     made = last.velocity / span if exact else 2 * last.q / span**2
-    return digit * made.norm(dim=1) / acceleration_scale(problem.windows)[-1, :, 0]
+    return _DIGIT * made.norm(dim=1) / acceleration_scale(problem.windows)[-1, :, 0]
 
 
 @dataclass(frozen=True)

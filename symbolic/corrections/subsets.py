@@ -38,7 +38,7 @@ class Sums:
         `left`, the sum of squares that a similar subset leaves of each body, is where the weights
         begin.
         """
-        index = torch.tensor([*range(self.always), *chosen])
+        index = torch.tensor([*range(self.always), *chosen], dtype=torch.long)
         gram, right = self.gram[:, index][:, :, index], self.right[:, index]
         left = self.square + self.count * _ROUNDING**2 if left is None else left
         for _ in range(_ROUNDS):
@@ -56,7 +56,7 @@ class Sums:
 
     def left_by(self, x: Float[Tensor, " some"], chosen: Sequence[int]) -> Float[Tensor, " bodies"]:
         """The sum of squares of each body that given strengths leave."""
-        index = torch.tensor([*range(self.always), *chosen])
+        index = torch.tensor([*range(self.always), *chosen], dtype=torch.long)
         return self._left(self.gram[:, index][:, :, index], self.right[:, index], x)
 
     def _left(self, gram: Tensor, right: Tensor, x: Tensor) -> Float[Tensor, " bodies"]:
@@ -127,7 +127,7 @@ class Equations:
 
     def restricted(self, chosen: Sequence[int]) -> "Equations":
         """Those of the law's own columns and the chosen ones alone."""
-        index = torch.tensor([*range(self.always), *chosen])
+        index = torch.tensor([*range(self.always), *chosen], dtype=torch.long)
         gram, right = self.gram[:, :, index][:, :, :, index], self.right[:, :, index]
         return Equations(gram, right, self.square, self.count, self.always)
 

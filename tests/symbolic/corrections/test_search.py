@@ -1,0 +1,133 @@
+"""What a law leaves over: weighed against rounding, found where it is planted, else not."""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from gnsim.datasets.systems import simulate
+from gnsim.integrators import DOP853, KahanLi8
+from gnsim.simulator import Simulator
+from gnsim.state import Trajectory
+from gnsim.symbolic.corrections.columns import columns, of_monomials
+from gnsim.symbolic.corrections.joint import errors_of, refit_together
+from gnsim.symbolic.corrections.monomials import monomials
+from gnsim.symbolic.corrections.residuals import residuals
+from gnsim.symbolic.corrections.search import search
+from gnsim.symbolic.law import Constant, Law
+from gnsim.symbolic.parser import parse, symbol
+from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.window_errors import signed_errors
+
+SPRINGS = Law(
+    "k*(r - r0)",
+    {"k": Constant(2.0, 1e-6), "r0": Constant(1.0, 1e-6)},
+    2,
+)
+CUBIC = 0.02
+
+
+@cache
+def moved(radial: str, transverse: str = "0", systems: int = 24) -> Trajectory:
+    """Three equal bodies on springs, with what else acts between them."""
+    settings = {"trajectories": systems, "bodies": 3, "dim": 2, "frames": 2, "equal_masses": True}
+    start = simulate("spring", **settings)[0]
+    law = replace(SPRINGS, radial=radial, transverse=transverse)
+    times = 0.1 * torch.arange(41, dtype=torch.float64)
+    path = Simulator(law.dynamics(), DOP853(1e-12)).rollout(start, times)
+    return replace(path, attributes={})
+
+
+def parts(path: Trajectory, steps: int = 2, integrator: object = None) -> tuple[Problem, Problem]:
+    by = integrator or KahanLi8()
+    train, held_out = path.systems(torch.arange(16)), path.systems(torch.arange(16, 24))
+    return Problem.of(train, steps, 200, by, 1), Problem.of(held_out, steps, 100, by, 1)
+
+
+@pytest.mark.as_users_run_it
+def test_a_weak_cubic_term_is_found_beside_springs() -> None:
+    train, held_out = parts(moved(f"{CUBIC}*(r - 1.0)**3"))
+    off = replace(SPRINGS, constants={**SPRINGS.constants, "k": Constant(2.03, 1e-3)})
+    found = search(off, train, held_out, ())
+    assert found.chosen is not None
+    exact = replace(train, integrator=DOP853(1e-12))
+    law = refit_together(found.chosen.beside(off), exact).law
+    (new,) = set(law.constants) - {"k", "r0"}
+    assert law.constants["k"].value == pytest.approx(2.0, rel=0.02)
+    assert law.constants[new].value == pytest.approx(CUBIC, rel=0.02)
+    shape = law.radial_expr.subs({symbol(new): 1.0, symbol("r"): 3.0})
+    assert float(shape) == pytest.approx(8.0, rel=0.02)
+
+
+@pytest.mark.as_users_run_it
+def test_nothing_is_found_beside_springs_alone() -> None:
+    assert search(SPRINGS, *parts(moved("0")), ()).chosen is None
+
+
+@pytest.mark.as_users_run_it
+def test_a_force_of_both_speeds_is_found_in_the_frame_of_the_pair() -> None:
+    train, held_out = parts(moved("0.001*v_r**2/r", "-0.002*v_r*v_t/r"))
+    chosen = search(SPRINGS, train, held_out, ()).chosen
+    assert chosen is not None
+    values = {name: c.value for name, c in chosen.constants.items()}
+    values |= {"r": 2.0, "v_r": 0.5, "v_t": 3.0}
+    at = {symbol(name): value for name, value in values.items()}
+    along, across = (float(e.subs(at)) for e in (chosen.radial, chosen.transverse))
+    assert (along, across) == pytest.approx((0.001 * 0.25 / 2, -0.002 * 1.5 / 2), rel=0.1)
+
+
+def off(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The usual difference: after close encounters nothing is linear."""
+    return float(((one - other).norm(dim=-1) / other.norm(dim=-1)).median())
+
+
+def test_columns_are_what_errors_change_by() -> None:
+    """Of a force so small that its effect is linear."""
+    tiny = 1e-6
+    train, _ = parts(moved("0"), steps=1)
+    tried = [m for m in monomials(SPRINGS, ()) if str(m) in ("v_r**2/r along", "v_r*v_t/r across")]
+    assert len(tried) == 2
+    by_columns = columns(SPRINGS.dynamics(), train, of_monomials(tried))
+    for one, column in zip(tried, by_columns, strict=True):
+        along, across = one.components
+        law = replace(SPRINGS, radial=tiny * along, transverse=tiny * across)
+        exact = replace(train, integrator=DOP853(1e-13))
+        both = [signed_errors(each.dynamics(), exact) for each in (SPRINGS, law)]
+        change = (both[0] - both[1]).movedim(1, 0) / tiny
+        assert off(column, change) < 0.02
+        assert off(1.1 * column, change) > 0.05
+
+
+@pytest.mark.as_users_run_it
+@pytest.mark.parametrize(("radial", "more"), [("0", False), (f"{CUBIC}*(r - 1.0)**3", True)])
+def test_residuals_are_weighed_against_noise(radial: str, more: bool) -> None:
+    path = moved(radial)
+    rest = residuals(SPRINGS, path, 2, DOP853(1e-13))
+    assert bool(rest.beyond_noise.all()) == more
+    assert bool(rest.beyond_noise.any()) == more
+    assert rest.size.shape == rest.noise.shape == (len(rest.t), 3)
+
+
+@pytest.mark.as_users_run_it
+def test_noise_of_the_data_is_seen_as_noise() -> None:
+    path = moved("0")
+    generator = torch.Generator().manual_seed(0)
+    noise = 1e-6 * torch.randn(path.q.shape, generator=generator, dtype=torch.float64)
+    rest = residuals(SPRINGS, replace(path, p=path.p + noise), 2, DOP853(1e-13))
+    assert bool((rest.left > 100 * residuals(SPRINGS, path, 2, DOP853(1e-13)).left).all())
+    assert not bool(rest.beyond_noise.any())
+
+
+@pytest.mark.as_users_run_it
+def test_law_and_correction_are_fitted_together() -> None:
+    """Alone, springs take a part of the cubic term into their own constants."""
+    train, _ = parts(moved(f"{CUBIC}*(r - 1.0)**3"), integrator=DOP853(1e-12))
+    alone = refit_together(SPRINGS, train).law
+    form = parse("c3*(r - 1.0)**3", ("r", "c3"))
+    start = {**SPRINGS.constants, "c3": Constant(0.01, None)}
+    both = refit_together(replace(SPRINGS, radial=form, constants=start), train)
+    assert abs(alone.constants["k"].value - 2) > 1e-3
+    assert both.law.constants["k"].value == pytest.approx(2.0, rel=1e-5)
+    assert both.law.constants["c3"].value == pytest.approx(CUBIC, rel=1e-3)
+    assert errors_of(both.law, train).abs().median() < 1e-4 * errors_of(alone, train).abs().median()

@@ -1,0 +1,76 @@
+"""Forces that explain what is left, among many that nearly do; dimensions and simple ratios."""
+
+import pytest
+import torch
+
+from gnsim.symbolic.corrections.structure import simple_multiples
+from gnsim.symbolic.corrections.subsets import Equations, grown
+
+UNITS, BODIES, COLUMNS = 400, 3, 12
+NOISE = 1e-3
+
+
+def equations(strengths: dict[int, float], noise: float = NOISE) -> Equations:
+    """Columns of which every third is nearly a sum of its neighbours."""
+    generator = torch.Generator().manual_seed(0)
+    columns = torch.randn(COLUMNS, 1, UNITS, BODIES, 2, generator=generator, dtype=torch.float64)
+    columns[2::3] = columns[1::3] + columns[::3] + 0.3 * columns[2::3]
+    errors = noise * torch.randn(columns.shape[1:], generator=generator, dtype=torch.float64)
+    # the second body is a hundred times as noisy as the others
+    errors[:, :, 1] *= 100
+    for k, strength in strengths.items():
+        errors = errors + strength * columns[k]
+    block = torch.arange(UNITS) * 10 // UNITS
+    return Equations.of(errors, columns, block, 0, torch.ones(UNITS, BODIES))
+
+
+def test_the_right_columns_are_found_one_after_the_other() -> None:
+    path = grown(equations({2: 1.0, 7: -0.5}).total, range(COLUMNS), 3)
+    assert [len(solution.chosen) for solution in path] == [0, 1, 2, 3]
+    assert set(path[2].chosen) == {2, 7}
+    assert dict(zip(path[2].chosen, path[2].x.tolist(), strict=True)) == pytest.approx(
+        {2: 1.0, 7: -0.5}, abs=3e-4
+    )
+    assert path[3].cost > path[2].cost - 0.02 > path[1].cost - 10
+
+
+def test_a_noisy_body_has_no_say() -> None:
+    """Weighed alike, the noise of the second one would rule the strengths."""
+    found = equations({2: 1.0})
+    weighed = found.total.fit([2]).x[0]
+    total = found.total
+    alike = (total.right.sum(0)[2] / total.gram.sum(0)[2, 2]).item()
+    assert abs(float(weighed) - 1) < abs(alike - 1)
+
+
+def test_standard_errors_are_those_of_the_noise() -> None:
+    equation = equations({2: 1.0})
+    by_blocks, _ = equation.errors_of([2])
+    size = float(equation.gram.sum(0)[0, 2, 2] + equation.gram.sum(0)[2, 2, 2]) ** 0.5
+    assert float(by_blocks) == pytest.approx(NOISE / size, rel=0.6)
+
+
+def test_what_one_body_alone_feels_is_no_force_of_pairs() -> None:
+    """By sums of squares it would be: a third of a strength of one."""
+    generator = torch.Generator().manual_seed(0)
+    columns = torch.randn(1, 1, UNITS, BODIES, 2, generator=generator, dtype=torch.float64)
+    errors = NOISE * torch.randn(columns.shape[1:], generator=generator, dtype=torch.float64)
+    errors[:, :, 0] += columns[0, :, :, 0]
+    block = torch.arange(UNITS) * 10 // UNITS
+    total = Equations.of(errors, columns, block, 0, torch.ones(UNITS, BODIES)).total
+    assert abs(float(total.fit([0]).x)) < 3 * NOISE
+    assert float(total.right.sum() / total.gram.sum()) > 0.3
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([-4.02, -3.0, 1.0, -3.99], [-4, -3, 1, -4]),
+        ([2.0, 1.0], [2, 1]),
+        ([0.5, 0.75], [2, 3]),
+        ([1.0, 3.14159], None),
+    ],
+)
+def test_simple_ratios_are_whole_numbers(values: list[float], expected: list[int] | None) -> None:
+    found = simple_multiples(values, 0)
+    assert found == expected or (found is not None and [-k for k in found] == expected)
