@@ -82,7 +82,8 @@ def beyond(dataset: Dataset, law: Law, seed: int, tell: Progress) -> Beyond:
     """
     check_law(dataset, law)
     begun = time.monotonic()
-    fast, exact = KahanLi8(), DOP853(_TOLERANCE)
+    exact = DOP853(_TOLERANCE)
+    fast = exact if law.corrected else KahanLi8()
     tell(_SEARCH, 0, 1, "")
     train, valid = (
         _problem(dataset, law, part, count, fast, seed)
@@ -107,7 +108,7 @@ def beyond(dataset: Dataset, law: Law, seed: int, tell: Progress) -> Beyond:
         fitted = refit_together(searched.chosen.beside(law), train)
         left["corrected"] = _sizes(fitted.law, test)
         on_training = fitted.errors.square().mean((0, 1, 3)).sqrt()
-        joined = replace(fitted.law, verdict=_verdict(fitted.law, alone, left, on_training))
+        joined = replace(fitted.law, verdict=_verdict(fitted.law, alone, left, on_training, rest))
     tell(_FIT, 3, 3, "")
     seconds = time.monotonic() - begun
     return Beyond(dataset, seed, alone, rest, joined, searched, test, left, seconds)
@@ -157,15 +158,21 @@ def _sizes(law: Law, problem: Problem) -> Float[Tensor, " bodies"]:
 
 
 def _verdict(
-    law: Law, alone: Law, left: Mapping[str, Tensor], on_training: Float[Tensor, " bodies"]
+    law: Law,
+    alone: Law,
+    left: Mapping[str, Tensor],
+    on_training: Float[Tensor, " bodies"],
+    rest: Residuals,
 ) -> Verdict:
-    """Whether held-out windows bear the correction out."""
+    """Whether held-out windows bear the correction out. What is below the noise tells nothing."""
     new = {name: c for name, c in law.constants.items() if name not in alone.constants}
     vague = [n for n, c in new.items() if not abs(c.value) > 5 * (c.stderr or 0.0)]
     before, after = left["law"], left["corrected"]
     fall = 1 - float((after.log() - before.log()).mean().exp())
     rise = float((after / before).max())
-    apart = float((after.log() - on_training.log()).mean().exp())
+    told = rest.noise_of_bodies
+    seen, fitted = torch.maximum(after, told), torch.maximum(on_training, told)
+    apart = float((seen.log() - fitted.log()).mean().exp())
     checks = {
         f"the held-out error falls by {fall:.0%} (at least {_FALL:.0%} wanted)": fall >= _FALL,
         f"that of the body that gains least is {rise:.2g} times what it was (at most {_RISE:g} "

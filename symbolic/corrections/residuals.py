@@ -24,8 +24,9 @@ from gnsim.windows import WindowSampler, acceleration_scale
 
 #: places in the data, and windows in a row at each
 _STRETCHES, _LENGTH = 40, 24
-#: order of the differences; a stretch of fewer windows than twice that says nothing of its noise
-_ORDER = 8
+#: order of the differences, and half of the windows of a stretch at most; below the second they
+#: say nothing of noise
+_ORDER, _LEAST_ORDER = 8, 2
 #: what is left so many times over the noise is more than noise
 _BEYOND = 2.0
 #: relative error of positions and velocities that an integrator of high order leaves
@@ -37,8 +38,7 @@ class Residuals:
     """By stretch of data and by body, relative to the body's acceleration.
 
     `t` is the time at which a stretch begins, `size` the root mean square of what is left, `noise`
-    the standard deviation of what is noise of that, and at least what rounding makes; nan where
-    stretches are too short to tell.
+    the standard deviation of what is noise of that, and at least what rounding makes.
     """
 
     t: Float[Tensor, " stretches"]
@@ -53,12 +53,12 @@ class Residuals:
     @property
     def noise_of_bodies(self) -> Float[Tensor, " bodies"]:
         """The usual noise."""
-        return self.noise.nanmedian(0).values
+        return self.noise.median(0).values
 
     @property
     def beyond_noise(self) -> Bool[Tensor, " bodies"]:
         """Of which bodies more is left than noise."""
-        return self.left > _BEYOND * self.noise_of_bodies.nan_to_num(nan=math.inf)
+        return self.left > _BEYOND * self.noise_of_bodies
 
 
 def residuals(law: Law, trajectory: Trajectory, steps: int, integrator: Integrator) -> Residuals:
@@ -141,8 +141,9 @@ def _partner(law: Law, state: State, body: int, bodies: int) -> int:
 
 def _noise(series: Float[Tensor, "stretches windows bodies dim"]) -> Float[Tensor, "_ bodies"]:
     """By the median of high differences, so that no close encounter counts."""
-    if series.shape[1] < 2 * _ORDER:
-        return torch.full_like(series[:, 0, :, 0], math.nan)
-    size = series.diff(n=_ORDER, dim=1).abs() / math.comb(2 * _ORDER, _ORDER) ** 0.5
+    order = min(_ORDER, series.shape[1] // 2)
+    if order < _LEAST_ORDER:
+        return torch.zeros_like(series[:, 0, :, 0])
+    size = series.diff(n=order, dim=1).abs() / math.comb(2 * order, order) ** 0.5
     usual = size.movedim(2, 1).flatten(2).median(2).values
     return usual / NormalDist().inv_cdf(0.75)

@@ -1,0 +1,136 @@
+"""``gnsim discover --beyond``: a folder of its own, and wrong input in one line."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gnsim as gs
+from gnsim.cli import run
+from gnsim.datasets.systems import simulate
+from gnsim.errors import ExitCode
+from gnsim.integrators import DOP853
+from gnsim.simulator import Simulator
+from gnsim.state import Trajectory
+from gnsim.symbolic.law import Constant, Hidden, Law
+
+pytestmark = pytest.mark.as_users_run_it
+
+SPRINGS = Law("k*(r - r0)", {"k": Constant(2.0, 1e-6), "r0": Constant(1.0, 1e-6)}, 2)
+CUBIC = 0.02
+
+
+@pytest.fixture(scope="module")
+def path(as_users_run_it) -> Trajectory:
+    """Springs with a cubic term of a percent, between three bodies of mass one."""
+    settings = {"trajectories": 24, "bodies": 3, "dim": 2, "frames": 2, "equal_masses": True}
+    with as_users_run_it():
+        start = simulate("spring", **settings)[0]
+        law = replace(SPRINGS, radial=f"{CUBIC}*(r - 1.0)**3")
+        times = 0.1 * torch.arange(31, dtype=torch.float64)
+        moved = Simulator(law.dynamics(), DOP853(1e-12)).rollout(start, times)
+    return replace(moved, attributes={})
+
+
+@pytest.fixture
+def files(tmp_path: Path, path: Trajectory) -> tuple[Path, Path]:
+    """The data and the law as a user has them."""
+    data, law = tmp_path / "mine.npz", tmp_path / "law.json"
+    bodies = path.num_nodes // path.num_systems
+    shape = (len(path), path.num_systems, bodies, path.dim)
+    q, v = (x.reshape(shape).transpose(0, 1).numpy() for x in (path.q, path.velocity))
+    np.savez(data, t=path.t.numpy(), q=q, v=v)
+    SPRINGS.save(law)
+    return data, law
+
+
+def test_what_a_law_leaves_is_found_and_kept(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, law = files
+    out = tmp_path / "run"
+    assert run(["discover", str(data), "--beyond", str(law), "--out", str(out)]) == ExitCode.DONE
+    told = capsys.readouterr().out
+    assert "more than noise" in told and "along the line" in told and "verified: true" in told
+    assert max(map(len, told.splitlines())) <= 100
+    names = {
+        "law.json",
+        "law_alone.json",
+        "beyond.json",
+        "summary.txt",
+        "residual_acceleration.png",
+    }
+    assert names <= {file.name for file in out.iterdir()}
+    found, numbers = Law.load(out / "law.json"), json.loads((out / "beyond.json").read_text())
+    assert found.corrected and found.verified and numbers["found"] and numbers["verified"]
+    (new,) = set(found.constants) - set(SPRINGS.constants)
+    assert found.constants[new].value == pytest.approx(CUBIC, rel=0.02)
+    assert found.constants["k"].value == pytest.approx(2.0, rel=0.02)
+    assert "beyond" not in capsys.readouterr().err
+
+
+def test_from_python_the_same(path: Trajectory) -> None:
+    nothing = gs.discover(path, beyond=replace(SPRINGS, radial=f"{CUBIC}*(r - 1.0)**3"))
+    assert nothing.law is None
+    with pytest.raises(ValueError, match="law is of 3 dimensions"):
+        gs.discover(path, beyond=replace(SPRINGS, dim=3))
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        (["training.steps=5"], "training.steps"),
+        (["--time-limit", "60"], "--time-limit"),
+        (["symbolic.runs=1"], "symbolic.runs"),
+    ],
+)
+def test_settings_that_say_nothing_are_refused(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], more, part
+) -> None:
+    data, law = files
+    out = tmp_path / "run"
+    arguments = ["discover", str(data), *more, "--beyond", str(law), "--out", str(out)]
+    assert run(arguments) == ExitCode.BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert part in line and not out.exists()
+
+
+@pytest.mark.parametrize("fault", ["missing", "damaged", "of charges", "of other bodies"])
+def test_a_law_that_cannot_be_gone_beyond(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    data, law = files
+    if fault == "missing":
+        law.unlink()
+    elif fault == "damaged":
+        law.write_text(law.read_text()[:-20])
+    elif fault == "of charges":
+        replace(SPRINGS, force="k*charge_i*charge_j*(r - r0)").save(law)
+    else:
+        hidden = {"mass": Hidden((1.0, 2.0), (0.1, 0.1), ("a", "b"))}
+        replace(SPRINGS, force="k*mass_i*mass_j*(r - r0)", hidden=hidden).save(law)
+    out = tmp_path / "run"
+    assert (
+        run(["discover", str(data), "--beyond", str(law), "--out", str(out)]) == ExitCode.BAD_INPUT
+    )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--beyond" in line or "law.json" in line
+    assert not (out / "law.json").exists()
+
+
+def test_the_folder_of_a_discovery_is_left_alone(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, law = files
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "law.json").write_text("{}")
+    (out / "config.yaml").write_text("source: spring\n")
+    assert (
+        run(["discover", str(data), "--beyond", str(law), "--out", str(out)]) == ExitCode.BAD_INPUT
+    )
+    assert "holds the discovery" in capsys.readouterr().err
+    assert (out / "law.json").read_text() == "{}"
