@@ -36,7 +36,8 @@ class Beyond:
     """What was found beside a law.
 
     `alone` is the law with its numbers refitted, and `residuals` what it leaves of the training
-    data; `law` is the same with the correction, None where there is none. `left` holds what both
+    data; `law` is the same with the correction, None where there is none, and `still` what the
+    better of both leaves of them. `left` holds what both
     leave of each body's acceleration in the held-out windows of `sample`.
     """
 
@@ -44,6 +45,7 @@ class Beyond:
     seed: int
     alone: Law
     residuals: Residuals
+    still: Residuals
     law: Law | None
     searched: Searched
     sample: Problem
@@ -103,15 +105,16 @@ def beyond(dataset: Dataset, law: Law, seed: int, tell: Progress) -> Beyond:
     seen = with_hidden(as_noisy_as(dataset.train, dataset.train), alone.dynamics())
     rest = residuals(alone, seen, _steps(dataset), exact)
     tell(_FIT, 2, 3, "law and correction together")
-    joined = None
+    joined, still = None, rest
     if searched.chosen is not None:
         fitted = refit_together(searched.chosen.beside(law), train)
         left["corrected"] = _sizes(fitted.law, test)
         on_training = fitted.errors.square().mean((0, 1, 3)).sqrt()
         joined = replace(fitted.law, verdict=_verdict(fitted.law, alone, left, on_training, rest))
+        still = residuals(joined, seen, _steps(dataset), exact)
     tell(_FIT, 3, 3, "")
     seconds = time.monotonic() - begun
-    return Beyond(dataset, seed, alone, rest, joined, searched, test, left, seconds)
+    return Beyond(dataset, seed, alone, rest, still, joined, searched, test, left, seconds)
 
 
 def check_law(dataset: Dataset, law: Law) -> None:

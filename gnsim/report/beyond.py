@@ -10,6 +10,7 @@ from gnsim.visualize.style import short
 
 if TYPE_CHECKING:
     from gnsim.discovery.beyond import Beyond
+    from gnsim.symbolic.corrections.residuals import Residuals
     from gnsim.symbolic.law import Constant, Law
 
 _WIDTH = 92
@@ -48,6 +49,7 @@ def beyond_metrics(found: "Beyond") -> dict[str, Any]:
                 "noise": rest.noise,
                 "beyond_noise": rest.beyond_noise.tolist(),
             },
+            "still": {"size": found.still.left, "beyond_noise": found.still.beyond_noise.tolist()},
             "tried": [
                 {
                     "radial, transverse": one.text,
@@ -70,9 +72,7 @@ def _numbers(constants: "Mapping[str, Constant]") -> dict[str, Any]:
 
 def _left(found: "Beyond") -> list[str]:
     rest = found.residuals
-    telling = rest.beyond_noise
-    name = short(found.dataset.name)
-    more = [n for n, yes in zip(found.bodies, telling.tolist(), strict=True) if yes]
+    name, more = short(found.dataset.name), _beyond_noise(found, rest)
     what = "nothing beyond the noise" if not more else f"more than noise for {_listed(more)}"
     law = textwrap.wrap(f"F(r) = {found.alone.text()}", _WIDTH - 2, subsequent_indent="    ")
     header = ["share of the acceleration", "left by the law", "noise of that", "held out"]
@@ -121,18 +121,26 @@ def _constants(law: "Law") -> Iterator[str]:
 def _verdict(found: "Beyond") -> list[str]:
     if found.law is None:
         return []
-    lines = [f"verified: {str(found.law.verified).lower()}"]
+    lines = [f"correction verified: {str(found.law.verified).lower()}"]
     for reason in found.law.verdict.reasons if found.law.verdict else ():
         lines += textwrap.wrap(reason, _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    more = _beyond_noise(found, found.still)
+    what = "nothing beyond the noise" if not more else f"more than noise for {_listed(more)}"
+    rest = f"with it, {what} is left of the training data"
+    if more:
+        rest = f"with it, there is still {what}; no pair force that was tried explains more of it"
+    lines += textwrap.wrap(rest, _WIDTH, initial_indent="  ", subsequent_indent="    ")
     return lines
+
+
+def _beyond_noise(found: "Beyond", rest: "Residuals") -> list[str]:
+    telling = rest.beyond_noise.tolist()
+    return [name for name, more in zip(found.bodies, telling, strict=True) if more]
 
 
 def _symmetry(found: "Beyond") -> Iterator[str]:
     """What every such force has by construction, so that nobody takes it for a finding."""
     if found.law is None:
         return
-    yield (
-        "by construction the same for all observers at constant speed, in any direction and in a "
-    )
-    yield "mirror, with equal and opposite forces on both bodies (v_r, v_t: relative speeds along"
-    yield "and across the line of the pair)"
+    yield "by construction: the same for all observers at constant speed, in any direction and in a"
+    yield "mirror; equal and opposite on both bodies (v_r, v_t: relative speeds along and across)"

@@ -54,7 +54,11 @@ def test_what_a_law_leaves_is_found_and_kept(
     out = tmp_path / "run"
     assert run(["discover", str(data), "--beyond", str(law), "--out", str(out)]) == ExitCode.DONE
     told = capsys.readouterr().out
-    assert "more than noise" in told and "along the line" in told and "verified: true" in told
+    assert (
+        "more than noise" in told
+        and "along the line" in told
+        and "correction verified: true" in told
+    )
     assert max(map(len, told.splitlines())) <= 100
     names = {
         "law.json",
