@@ -6,9 +6,10 @@ from torch import Tensor
 
 #: slopes so many times the median halve the trust in an error; less trust than this is none
 _STEEP, _NO_TRUST = 10.0, 1e-20
-#: relative errors below this are no outliers. A larger bound lets windows after close encounters,
-#: whose errors are the time step's, pull constants off by a hundredth of it
-_LEAST_OUTLIER = 1e-6
+#: relative errors below this are no outliers. A much larger bound lets windows after close
+#: encounters, whose errors are the time step's, pull constants off; a smaller one takes the Sun's
+#: motion among the planets for an outlier
+_LEAST_OUTLIER = 1e-5
 
 
 class RefitError(ValueError):
