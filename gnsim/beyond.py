@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gnsim.discovery import Progress
-from gnsim.discovery.beyond import Beyond, beyond
+from gnsim.discovery.beyond import Beyond, beyond, check_law
 from gnsim.errors import InputError
 from gnsim.recipe import Recipe, run_folder
 from gnsim.runs import RunFolder
@@ -46,6 +46,7 @@ def beyond_into(path: Path, recipe: Recipe, law: Law, progress: Progress) -> Bey
     if (path / _LAW).exists() and not (path / RESULT).exists():
         raise InputError(f"{path}: holds the discovery of a law; name another folder")
     dataset = recipe.dataset
+    check_law(dataset, law)
     with run_folder(path, recipe) as folder:
         found = beyond(dataset, law, recipe.seed, progress)
         write_beyond(found, folder)

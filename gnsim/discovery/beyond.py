@@ -37,8 +37,8 @@ class Beyond:
 
     `alone` is the law with its numbers refitted, and `residuals` what it leaves of the training
     data; `law` is the same with the correction, None where there is none, and `still` what the
-    better of both leaves of them. `left` holds what both
-    leave of each body's acceleration in the held-out windows of `sample`.
+    better of both leaves of them. `left` holds what both leave of each body's acceleration in the
+    held-out windows of `sample`.
     """
 
     dataset: Dataset

@@ -1,17 +1,16 @@
 """What a search beyond a law found, for the terminal and as numbers."""
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from gnsim.report.scores import plain, versions
-from gnsim.report.text import table
+from gnsim.report.scores import constant_numbers, plain, versions
+from gnsim.report.text import constants, table
 from gnsim.visualize.style import short
 
 if TYPE_CHECKING:
     from gnsim.discovery.beyond import Beyond
     from gnsim.symbolic.corrections.residuals import Residuals
-    from gnsim.symbolic.law import Constant, Law
 
 _WIDTH = 92
 _MOST_ROWS = 40
@@ -36,7 +35,7 @@ def beyond_metrics(found: "Beyond") -> dict[str, Any]:
             "reasons": law.verdict.reasons if law is not None and law.verdict else (),
             "force": found.alone.text(),
             "beside": {} if law is None else law.beside(),
-            "constants": _numbers(found.best.constants),
+            "constants": constant_numbers(found.best.constants),
             "hidden": {
                 name: {"values": h.values, "stderr": h.stderr, "names": h.names}
                 for name, h in found.best.hidden.items()
@@ -53,7 +52,7 @@ def beyond_metrics(found: "Beyond") -> dict[str, Any]:
             "tried": [
                 {
                     "radial, transverse": one.text,
-                    "constants": _numbers(one.constants),
+                    "constants": constant_numbers(one.constants),
                     "determined": one.determined,
                     "log_error": one.cost,
                     "held_out_log_error": one.held_out,
@@ -64,10 +63,6 @@ def beyond_metrics(found: "Beyond") -> dict[str, Any]:
             "versions": versions(),
         }
     )
-
-
-def _numbers(constants: "Mapping[str, Constant]") -> dict[str, Any]:
-    return {n: {"value": c.value, "stderr": c.stderr, "unit": c.unit} for n, c in constants.items()}
 
 
 def _left(found: "Beyond") -> list[str]:
@@ -107,15 +102,7 @@ def _correction(found: "Beyond") -> Iterator[str]:
             break_on_hyphens=False,
         )
         yield from lines
-    yield from _constants(law)
-
-
-def _constants(law: "Law") -> Iterator[str]:
-    width = max(map(len, law.constants))
-    for name, c in law.constants.items():
-        error = "" if c.stderr is None else f" ± {c.stderr:.1e}"
-        unit = f" {' '.join(c.unit.split())}" if c.unit else ""
-        yield f"  {name:{width}} = {c.value:.10g}{error}{unit}"[:_WIDTH]
+    yield from constants(law)
 
 
 def _verdict(found: "Beyond") -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 import platform
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from gnsim.config import as_mapping
 
 if TYPE_CHECKING:
     from gnsim.discovery import Discovery, Rollout
+    from gnsim.symbolic.law import Constant
 
 _PACKAGES = (
     "torch",
@@ -42,10 +44,7 @@ def metrics(discovery: "Discovery") -> dict[str, Any]:
             "force": law.text(),
             "terms": [term.name for term in law.terms],
             "equals_true_law": discovery.equals_truth,
-            "constants": {
-                name: {"value": c.value, "stderr": c.stderr, "unit": c.unit}
-                for name, c in law.constants.items()
-            },
+            "constants": constant_numbers(law.constants),
             "couplings": couplings(discovery),
             "complexity": law.complexity,
             "errors": discovery.errors,
@@ -58,6 +57,11 @@ def metrics(discovery: "Discovery") -> dict[str, Any]:
             "config": as_mapping(discovery.config),
         }
     )
+
+
+def constant_numbers(constants: "Mapping[str, Constant]") -> dict[str, Any]:
+    """Value, standard error and unit of each."""
+    return {n: {"value": c.value, "stderr": c.stderr, "unit": c.unit} for n, c in constants.items()}
 
 
 def position_errors(rollout: "Rollout", bodies: int) -> list[dict[str, float | None]]:

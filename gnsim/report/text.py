@@ -12,6 +12,7 @@ from gnsim.visualize.style import short
 
 if TYPE_CHECKING:
     from gnsim.discovery import Discovery
+    from gnsim.symbolic.law import Law
 
 _WIDTH = 92
 #: more bodies than this have one row for all of them in the table of errors
@@ -48,14 +49,14 @@ def _law(discovery: "Discovery") -> list[str]:
     return [
         f"{short(discovery.dataset.name)}: {called}",
         *("  " + line for line in lines),
-        *_constants(discovery),
+        *constants(law),
     ]
 
 
-def _constants(discovery: "Discovery") -> Iterator[str]:
-    constants = discovery.law.constants
-    width = max(map(len, constants), default=0)
-    for name, c in constants.items():
+def constants(law: "Law") -> Iterator[str]:
+    """A line for each constant, with its error and unit."""
+    width = max(map(len, law.constants), default=0)
+    for name, c in law.constants.items():
         error = "" if c.stderr is None else f" ± {c.stderr:.1e}"
         unit = f" {' '.join(c.unit.split())}" if c.unit else ""
         yield f"  {name:{width}} = {c.value:.10g}{error}{unit}"[:_WIDTH]

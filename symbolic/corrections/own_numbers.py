@@ -60,12 +60,14 @@ def changes(law: Law, moved: Sequence[Number], state: State) -> Float[Tensor, "n
     for number in moved:
         value = number.of(law)
         size = _MOVED * (abs(value) or 1.0)
-        both = [_accelerations(number.set(law, value + step), state) for step in (size, -size)]
+        both = [accelerations(number.set(law, value + step), state) for step in (size, -size)]
         found.append((both[0] - both[1]) / (2 * size))
     return torch.stack(found)
 
 
-def _accelerations(law: Law, state: State) -> Float[Tensor, "nodes dim"]:
+def accelerations(law: Law, state: State) -> Float[Tensor, "nodes dim"]:
+    """Those of a law, in one state."""
     dynamics = law.dynamics()
     attached = dynamics.attach(state)
-    return dynamics.vector_field(attached)[1] / attached.mass[:, None]
+    with torch.no_grad():
+        return dynamics.vector_field(attached)[1] / attached.mass[:, None]

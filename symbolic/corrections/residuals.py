@@ -16,6 +16,7 @@ from torch import Tensor
 from gnsim.integrators.base import Integrator
 from gnsim.models.vector_pairs import relative_motion
 from gnsim.state import State, Trajectory
+from gnsim.symbolic.corrections.own_numbers import accelerations
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.potential import ClosedFormPotential
 from gnsim.symbolic.problem import Problem
@@ -108,7 +109,7 @@ def projected(law: Law, other: Law, problem: Problem, body: int) -> Projected:
     scale = acceleration_scale(problem.windows)[-1]
     left = (signed_errors(dynamics, problem)[:, -1] * scale)[body :: problem.bodies]
     state = path[len(path) // 2]
-    made = _acceleration(other, state) - _acceleration(law, state)
+    made = accelerations(other, state) - accelerations(law, state)
     partner = _partner(law, state, body, problem.bodies)
     motion = relative_motion(state)
     source, target = state.pairs
@@ -118,13 +119,6 @@ def projected(law: Law, other: Law, problem: Problem, body: int) -> Projected:
     axes = torch.stack([sign * motion.n[pair], sign * motion.t[pair]], 1)
     both = (torch.einsum("wad,wd->wa", axes, a) for a in (left, made[body :: problem.bodies]))
     return Projected(partner, motion.r[pair], *both)
-
-
-def _acceleration(law: Law, state: State) -> Float[Tensor, "nodes dim"]:
-    dynamics = law.dynamics()
-    attached = dynamics.attach(state)
-    with torch.no_grad():
-        return dynamics.vector_field(attached)[1] / attached.mass[:, None]
 
 
 def _partner(law: Law, state: State, body: int, bodies: int) -> int:

@@ -122,7 +122,7 @@ def test_a_law_that_cannot_be_gone_beyond(
     )
     (line,) = capsys.readouterr().err.splitlines()
     assert "--beyond" in line or "law.json" in line
-    assert not (out / "law.json").exists()
+    assert not out.exists()
 
 
 def test_the_folder_of_a_discovery_is_left_alone(
