@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, overload
 
 from gnsim import discovery as chain
-from gnsim.beyond import beyond_into, read_law, require_of_data
+from gnsim.beyond import GIVEN, beyond_into, read_law, require_of_data
 from gnsim.config import as_mapping, parse_settings
 from gnsim.datasets import Dataset, load, write
 from gnsim.datasets.splits import split
 from gnsim.discovery import Beyond, Discovery, DiscoveryConfig, Progress, Rollout, check_settings
+from gnsim.discovery.law_fits_data import check_law
 from gnsim.errors import InputError
 from gnsim.recipe import CONFIG, Recipe, check_parts, refuse_foreign, run_folder
 from gnsim.runs import RunFolder
@@ -90,7 +91,7 @@ def discover(
     """
     written = [f"{name}={value}" for name, value in (settings or {}).items()]
     if beyond is not None:
-        require_of_data(written, time_limit)
+        require_of_data(written, time_limit, isinstance(source, Dataset | Trajectory))
         return _look_beyond(read_law(beyond), source, written, seed, out, progress or _silent)
     options: dict[str, Any] = {"time_limit": time_limit, "progress": progress}
     if isinstance(source, Dataset | Trajectory):
@@ -114,6 +115,7 @@ def _look_beyond(
         dataset = _dataset(source)
         if out is None:
             return chain.beyond(dataset, law, seed, progress)
+        check_law(dataset, law)  # before a copy of the data is written
         recipe = _kept(dataset, Path(out), seed, settings)
     else:
         recipe = Recipe.of(source, seed, settings)
@@ -130,6 +132,7 @@ def discover_into(
     progress: Progress | None = None,
 ) -> Discovery:
     """The whole chain into a run folder; training goes on from where it stands there."""
+    _refuse_beyond(path)
     dataset = recipe.dataset
     with run_folder(path, recipe) as folder, _saying_what_is_saved(path, recipe, time_limit):
         _tell_of_training(path, recipe, progress or _silent)
@@ -177,12 +180,19 @@ def train_into(
     progress: Progress | None = None,
 ) -> Fitted:
     """The network alone into a run folder, where `distill_in` and a rollout find it."""
+    _refuse_beyond(path)
     dataset = recipe.dataset
     deadline = None if time_limit is None else time.monotonic() + time_limit
     tell = progress or _silent
     with run_folder(path, recipe):
         _tell_of_training(path, recipe, tell)
         return chain.train(dataset, recipe.config, recipe.seed, path, deadline, tell)
+
+
+def _refuse_beyond(path: Path) -> None:
+    """Raises InputError for the folder of a search beyond a law, whose law a run would replace."""
+    if (path / GIVEN).exists():
+        raise InputError(f"{path}: holds what lies beyond a law; name another folder")
 
 
 def distill_in(

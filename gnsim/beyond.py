@@ -4,25 +4,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gnsim.discovery import Progress
-from gnsim.discovery.beyond import Beyond, beyond, check_law
+from gnsim.discovery.beyond import Beyond, beyond
+from gnsim.discovery.law_fits_data import check_law
 from gnsim.errors import InputError
 from gnsim.recipe import Recipe, run_folder
 from gnsim.runs import RunFolder
 from gnsim.symbolic.law import Law
+from gnsim.symbolic.law_file import as_text
 
-#: what tells the folder of such a search from that of a discovery
-RESULT = "beyond.json"
-_LAW, _ALONE, _FIGURE = "law.json", "law_alone.json", "residual_acceleration"
+#: the law that was given: what tells the folder of such a search from that of a discovery
+GIVEN = "law_given.json"
+_LAW, _ALONE, _CANDIDATE = "law.json", "law_alone.json", "law_candidate.json"
+_RESULT, _FIGURE = "beyond.json", "residual_acceleration"
+_OF_DISCOVERY = (_LAW, "model.ckpt", "checkpoints")
 
 
-def require_of_data(settings: Sequence[str], time_limit: float | None) -> None:
+def require_of_data(settings: Sequence[str], time_limit: float | None, in_memory: bool) -> None:
     """Raises InputError for what says nothing where no network is trained and none distilled."""
     for setting in settings:
-        if not setting.startswith("data."):
+        name = setting.partition("=")[0]
+        if not name.startswith("data."):
             raise InputError(
-                f"setting '{setting.partition('=')[0]}': wanted data.KEY=VALUE beside --beyond, "
-                "which trains nothing; leave it out"
+                f"setting '{name}': wanted data.KEY=VALUE beside --beyond, which trains nothing; "
+                "leave it out"
             )
+        if in_memory:
+            raise InputError(f"setting '{name}': the data are given already; leave it out")
     if time_limit is not None:
         raise InputError("--time-limit: wanted none beside --beyond, which trains nothing")
 
@@ -38,32 +45,44 @@ def read_law(law: Law | str | Path) -> Law:
 
 
 def beyond_into(path: Path, recipe: Recipe, law: Law, progress: Progress) -> Beyond:
-    """The search into a folder of its own: ``law.json``, the figure, numbers and the summary.
+    """The search into a folder of its own: both laws, the figure, numbers and the summary.
 
     Raises:
-        InputError: the folder holds another run, or law and data do not fit.
+        InputError: the folder holds another run or a search beyond another law, or law and data do
+            not fit.
     """
-    if (path / _LAW).exists() and not (path / RESULT).exists():
+    known = path / GIVEN
+    if not known.exists() and any((path / name).exists() for name in _OF_DISCOVERY):
         raise InputError(f"{path}: holds the discovery of a law; name another folder")
     dataset = recipe.dataset
     check_law(dataset, law)
+    if known.exists() and known.read_text(encoding="utf-8") != as_text(law):
+        raise InputError(f"{path}: holds what lies beyond another law; name another folder")
     with run_folder(path, recipe) as folder:
+        if not known.exists():
+            law.save(known)
         found = beyond(dataset, law, recipe.seed, progress)
         write_beyond(found, folder)
     return found
 
 
 def write_beyond(found: Beyond, folder: RunFolder) -> None:
-    """Both laws, the figure, ``summary.txt`` and the numbers."""
+    """The figure, ``summary.txt``, the numbers and the laws.
+
+    ``law.json`` has the correction where held-out data bore it out; else it is
+    ``law_candidate.json`` that has it.
+    """
     from gnsim.atomic import write_atomic
     from gnsim.report.beyond import beyond_metrics, beyond_summary
     from gnsim.visualize.residuals import residual_acceleration_figure
     from gnsim.visualize.style import rendered
 
-    found.best.save(folder / _LAW)
-    found.alone.save(folder / _ALONE)
     figure = residual_acceleration_figure(found)
     for kind in ("png", "pdf"):
         write_atomic(folder / f"{_FIGURE}.{kind}", rendered(figure, kind))
     folder.write("summary.txt", beyond_summary(found) + "\n")
-    folder.write_json(RESULT, beyond_metrics(found))
+    folder.write_json(_RESULT, beyond_metrics(found))
+    found.alone.save(folder / _ALONE)
+    if found.law is not None and not found.law.verified:
+        found.law.save(folder / _CANDIDATE)
+    found.best.save(folder / _LAW)

@@ -13,6 +13,8 @@ from gnsim.state import Trajectory
 
 #: orders of differences in time: of white noise all tell the same, of a smooth motion less and less
 _ORDERS = (4, 6, 8)
+#: frames from which they tell anything
+LEAST_FRAMES = _ORDERS[-1] + 1
 _WHITE = 0.6
 #: a low quantile of the differences tells as much noise as their median does, down to this share
 _LEAST, _EVERYWHERE = 0.1, 0.5
@@ -34,7 +36,7 @@ def noise(values: Float[Tensor, "time nodes dim"], systems: int) -> Float[Tensor
     count.
     """
     bodies = values.shape[1] // systems
-    if len(values) <= _ORDERS[-1]:
+    if len(values) < LEAST_FRAMES:
         return values.new_zeros(bodies)
     usual = [_from_differences(values, systems, order, 0.5) for order in _ORDERS]
     least = _from_differences(values, systems, _ORDERS[-1], _LEAST)

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.accelerations import deviations, known_noise, noisy_motion, noisy_weights
-from gnsim.dynamics import Dynamics
+from gnsim.dynamics import Dynamics, Split
 from gnsim.graph import nearest_image
 from gnsim.integrators.base import Integrator
+from gnsim.integrators.runge_kutta import RK4
 from gnsim.integrators.symplectic import Yoshida4
 from gnsim.prediction import predict
 from gnsim.state import Trajectory
@@ -200,7 +201,8 @@ def _slopes(
     copies = phase.view(1, 2, -1, bodies, dim) + moves
     flat = copies.transpose(0, 1).reshape(2, -1, dim)
     many = _repeated(path, unknowns + 1)
-    rows = _rows(dynamics, Yoshida4(), many, substeps, flat)
+    fourth = Yoshida4() if isinstance(dynamics, Split) else RK4()
+    rows = _rows(dynamics, fourth, many, substeps, flat)
     rows = rows.view(unknowns + 1, path.num_systems, -1)
     return ((rows[0] - rows[1:]) / steps[:, None, None]).permute(1, 2, 0)
 

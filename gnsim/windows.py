@@ -93,7 +93,7 @@ class WindowSampler:
 
         With a `generator`, one at random of each of so many equal parts of them.
         """
-        per_system = max(1, (len(self.trajectory) - 1) // self.span)
+        per_system = self.per_system
         available = per_system * self.systems
         count = min(count, available)
         if generator is None:
@@ -103,13 +103,21 @@ class WindowSampler:
             chosen = ((torch.arange(count) + share) * available / count).long()
         return self._cut(self._place(chosen, per_system))
 
+    @property
+    def per_system(self) -> int:
+        """Windows of a system that do not overlap."""
+        return max(1, (len(self.trajectory) - 1) // self.span)
+
+    def in_a_row(self, length: int) -> int:
+        """How many of `length` windows that follow each other a system has."""
+        return min(length, self.per_system)
+
     def stretches(self, count: int, length: int) -> Windows:
         """`length` windows that follow each other, from at most `count` places, evenly spread.
 
         Fewer in a row where a system has no more; those of a stretch stand together.
         """
-        per_system = max(1, (len(self.trajectory) - 1) // self.span)
-        length = min(length, per_system)
+        per_system, length = self.per_system, self.in_a_row(length)
         of_system = per_system // length
         available = of_system * self.systems
         chosen = torch.linspace(0, available - 1, min(count, available), dtype=torch.float64)

@@ -14,6 +14,7 @@ import sympy
 from scipy.optimize import least_squares
 
 from gnsim.symbolic.expressions import (
+    SPEEDS,
     compiled,
     evaluated,
     inlined,
@@ -59,9 +60,10 @@ def equals(
 ) -> bool:
     """Whether `a` and `b` are one family of functions; symmetric and reflexive.
 
-    Variables are ``r`` and the names that end in ``_i`` or ``_j``; every other name is a free
-    constant, taken as positive unless `values_a`, `values_b` give it a negative value. Coefficients
-    and added numbers are free as well (a sign alone is not), and so is the factor of the whole.
+    Variables are ``r``, ``v_r``, ``v_t`` and the names that end in ``_i`` or ``_j``; every other
+    name is a free constant, taken as positive unless `values_a`, `values_b` give it a negative
+    value. Coefficients and added numbers are free as well (a sign alone is not), and so is the
+    factor of the whole.
     Beside named constants an integer may also be part of the form, as the 2 in ``exp(-2*a*r)``:
     both readings are tried. Numeric exponents are literal (integers within 1e-9). Laws with breaks
     are equal where they have as many and their pieces are equal; where the breaks are is free.
@@ -104,13 +106,17 @@ def _sense(
     columns = _columns(_variables(one + other), np.random.default_rng(_SEED))
     sides = []
     for piece, values in ((one, a), (other, b)):
-        named = {n: values.get(n, 1.0) for n in names_of(piece) if not is_variable(n)}
+        named = {n: values.get(n, 1.0) for n in names_of(piece) if not _is_variable(n)}
         sides.append(evaluated(inlined(piece, named), columns))
     return int(np.sign(np.nanmedian(sides[0] * sides[1])))
 
 
+def _is_variable(name: str) -> bool:
+    return is_variable(name) or name in SPEEDS
+
+
 def _variables(expr: sympy.Expr) -> tuple[str, ...]:
-    return tuple(name for name in names_of(expr) if is_variable(name))
+    return tuple(name for name in names_of(expr) if _is_variable(name))
 
 
 def _rounded(expr: sympy.Expr) -> sympy.Expr:
@@ -125,7 +131,7 @@ def _rounded(expr: sympy.Expr) -> sympy.Expr:
 def _readings(expr: sympy.Expr, values: Mapping[str, float]) -> Iterator[_Family]:
     """The family with all numbers free and, where that differs, the one with integers literal."""
     yield _family(expr, values, literal=False)
-    if any(not is_variable(name) for name in names_of(expr)):
+    if any(not _is_variable(name) for name in names_of(expr)):
         free, literal = (_freed(expr, {}, keep) for keep in (False, True))
         if free != literal:
             yield _family(expr, values, literal=True)
@@ -134,7 +140,7 @@ def _readings(expr: sympy.Expr, values: Mapping[str, float]) -> Iterator[_Family
 def _family(expr: sympy.Expr, values: Mapping[str, float], literal: bool) -> _Family:
     signs: dict[str, float] = {}
     freed = symbol("scale_free") * _freed(inlined(expr, {}), signs, literal)
-    named = {n: values.get(n, 1.0) for n in names_of(expr) if not is_variable(n)}
+    named = {n: values.get(n, 1.0) for n in names_of(expr) if not _is_variable(n)}
     constants = {"scale_free": 1.0, **named, **signs}
     variables = _variables(expr)
     function = compiled(freed, (*variables, *constants))
@@ -168,11 +174,11 @@ def _constant(number: sympy.Expr, signs: dict[str, float]) -> sympy.Symbol:
 
 
 def _columns(variables: tuple[str, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Distances over 1.5 decades; masses positive, other attributes of both signs."""
+    """Distances over 1.5 decades; masses and `v_t` positive, what else there is of both signs."""
     columns = {"r": np.exp(rng.uniform(np.log(0.2), np.log(6.0), _SAMPLES))}
     for name in sorted(set(variables) - {"r"}):
         size = np.exp(rng.uniform(-1.0, 1.0, _SAMPLES))
-        positive = name.startswith("mass_")
+        positive = name.startswith("mass_") or name == "v_t"
         columns[name] = size if positive else size * rng.choice([-1.0, 1.0], _SAMPLES)
     return columns
 

@@ -48,6 +48,10 @@ def read(expression: sympy.Expr | str) -> sympy.Expr:
     return expression.xreplace({s: symbol(s.name) for s in expression.free_symbols})
 
 
+#: relative speeds of a pair along its line and across, which corrections of a law may depend on
+SPEEDS = ("v_r", "v_t")
+
+
 def attribute_of(name: str) -> tuple[str, str] | None:
     """``("mass", "i")`` for ``mass_i``; None for a name that is no body's attribute."""
     match = _ATTRIBUTE.match(name)
@@ -97,7 +101,7 @@ def is_symmetric(expr: sympy.Expr) -> bool:
         return True
     rng = np.random.default_rng(0)
     others = (s.name for pair in swap.items() for s in pair)
-    names = sorted({"r", "v_r", "v_t", *others})
+    names = sorted({"r", *SPEEDS, *others})
     columns = {name: np.exp(rng.uniform(-1, 1, 32)) for name in names}
     a, b = evaluated(expr, columns), evaluated(exchanged, columns)
     return bool(np.allclose(a, b, rtol=1e-9, atol=0, equal_nan=True))

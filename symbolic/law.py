@@ -11,6 +11,7 @@ import sympy
 from gnsim.state import Units
 from gnsim.symbolic.equality import equals
 from gnsim.symbolic.expressions import (
+    SPEEDS,
     attribute_of,
     inlined,
     is_symmetric,
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from gnsim.models.terms import Field, Term
     from gnsim.models.vector_pairs import Corrected
     from gnsim.symbolic.potential import LawHamiltonian
-
-#: what `radial` and `transverse` may depend on beside what `force` does
-SPEEDS = ("v_r", "v_t")
 
 Status = Literal["verified", "candidate", "no law found"]
 
@@ -91,10 +89,11 @@ class Law:
         for part in ("force", "radial", "transverse"):
             object.__setattr__(self, part, read(getattr(self, part)))
         for name in self.constants:
-            if is_variable(name) or name in FUNCTIONS or not IDENTIFIER.match(name):
+            taken = is_variable(name) or name in SPEEDS or name in FUNCTIONS
+            if taken or not IDENTIFIER.match(name):
                 raise ValueError(
                     f"constant {name!r}: names of constants are letters, digits and _, none of r, "
-                    "NAME_i, NAME_j or a function; rename it"
+                    f"{', '.join(SPEEDS)}, NAME_i, NAME_j or a function; rename it"
                 )
         self._check_names(self.expr, ())
         for part in (self.radial_expr, self.transverse_expr):

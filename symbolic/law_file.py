@@ -13,8 +13,8 @@ import sympy
 from gnsim.atomic import write_atomic
 from gnsim.models.terms import Term
 from gnsim.state import Units
-from gnsim.symbolic.expressions import is_variable, text_of
-from gnsim.symbolic.law import SPEEDS, Constant, Hidden, Law, Verdict
+from gnsim.symbolic.expressions import SPEEDS, is_variable, text_of
+from gnsim.symbolic.law import Constant, Hidden, Law, Verdict
 from gnsim.symbolic.parser import names_in, parse
 
 FORMAT, SCHEMA = "gnsim-law", 1
@@ -28,6 +28,18 @@ class _FieldError(Exception):
 
 
 def save(law: Law, path: str | os.PathLike[str]) -> None:
+    try:
+        text = as_text(law)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path}: the law can't be written ({error}); its numbers must be finite and its "
+            "metadata plain numbers, texts, lists and dicts"
+        ) from None
+    write_atomic(path, text)
+
+
+def as_text(law: Law) -> str:
+    """What a file of the law holds. Raises ValueError or TypeError for what JSON cannot say."""
     content = {
         "format": FORMAT,
         "schema": SCHEMA,
@@ -44,14 +56,7 @@ def save(law: Law, path: str | os.PathLike[str]) -> None:
         "verdict": dataclasses.asdict(law.verdict) if law.verdict else None,
         "metadata": dict(law.metadata),
     }
-    try:
-        text = json.dumps(content, indent=1, allow_nan=False)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path}: the law can't be written ({error}); its numbers must be finite and its "
-            "metadata plain numbers, texts, lists and dicts"
-        ) from None
-    write_atomic(path, text + "\n")
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def load(path: str | os.PathLike[str]) -> Law:

@@ -55,7 +55,7 @@ def look_beyond(
     from gnsim.commands.running import begin, show
     from gnsim.report.beyond import beyond_summary
 
-    require_of_data(settings or [], time_limit)
+    require_of_data(settings or [], time_limit, in_memory=False)
     known = read_law(law)
     recipe, folder = begin(source, seed, settings, out)
     folder = out or folder.with_name(f"{folder.name}-beyond")

@@ -167,7 +167,9 @@ def _weighted(weights: Float[Tensor, " stages"], k: Tensor) -> Float[Tensor, "sy
 class DOP853(Integrator):
     """Order 8(5, 3), with steps of its own for each system of a batch, each ending at breaks.
 
-    Within `dt`, each step to the error ``tolerance (1 + |z|)``; at most `max_num_steps` of them.
+    Within `dt`, each step to the error ``tolerance (s + |z|)``, at most `max_num_steps` of them; s
+    is the size of the system, and for momenta what its usual speed is for the mass of the body, so
+    that units do not matter.
     For rollouts: keeps no gradients. Systems have equally many bodies. Raises IntegrationError
     where a system does not reach the end of the step, ValueError for systems of different sizes or
     single precision.
@@ -191,17 +193,17 @@ class DOP853(Integrator):
             raise ValueError(f"DOP853 wants positions in float64, found {state.q.dtype}")
         sign = 1.0 if float(dt) >= 0 else -1.0
         start = torch.cat([x.reshape(len(counts), -1) for x in (state.q, state.p)], 1)
-        half = start.shape[1] // 2
         with torch.no_grad():
+            size = _sizes(state, len(counts), abs(float(dt)))
             rows = solve(
-                lambda some: _motion(dynamics, state.systems(some), half, sign),
-                start,
+                lambda some: _motion(dynamics, state.systems(some), size[some], sign),
+                start / size,
                 2,
                 abs(float(dt)),
                 self.tolerance,
                 self.max_num_steps,
             )[1]
-        q, p = (x.reshape(state.q.shape) for x in rows.split(half, 1))
+        q, p = (x.reshape(state.q.shape) for x in (rows * size).chunk(2, 1))
         if bool(torch.isnan(rows).any()):
             system = int(torch.isnan(rows).any(1).nonzero()[0])
             raise IntegrationError(
@@ -212,15 +214,35 @@ class DOP853(Integrator):
         return state.moved(q, p)
 
 
-def _motion(dynamics: Dynamics, start: State, half: int, sign: float) -> Motion:
-    """``d(q, p)/dt`` of rows of numbers, one for each system of `start`."""
+def _sizes(state: State, systems: int, span: float) -> Float[Tensor, "systems width"]:
+    """What numbers of each system are measured by: one length, and one speed times each mass."""
+    places, speeds = (x.view(systems, -1, state.dim) for x in (state.q, state.velocity))
+    length, speed = _extent(places), _extent(speeds)
+    length = torch.where(length > 0, length, 1.0)
+    # how fast bodies at rest will be is not known yet
+    speed = torch.where(speed > 0, speed, length / span)
+    of_p = (speed * state.mass.view(systems, -1))[:, :, None].expand_as(speeds)
+    return torch.cat([length.expand(-1, places[0].numel()), of_p.flatten(1)], 1)
+
+
+def _extent(values: Float[Tensor, "systems bodies dim"]) -> Float[Tensor, "systems 1"]:
+    """Root mean square about the mean of each system; about zero where all are alike."""
+    apart = (values - values.mean(1, keepdim=True)).square().mean((1, 2)).sqrt()
+    alike = values.square().mean((1, 2)).sqrt()
+    return torch.where(apart > 0, apart, alike)[:, None]
+
+
+def _motion(
+    dynamics: Dynamics, start: State, size: Float[Tensor, "systems width"], sign: float
+) -> Motion:
+    """``d(q, p)/dt`` of rows of numbers over their `size`, one for each system of `start`."""
     _ = start.pairs, start.mass, start.num_systems  # computed once, and carried along by `moved`
 
     def state(rows: Tensor) -> State:
-        return start.moved(*(x.reshape(start.q.shape) for x in rows.split(half, 1)))
+        return start.moved(*(x.reshape(start.q.shape) for x in (rows * size).chunk(2, 1)))
 
     def rate(rows: Tensor) -> Tensor:
         parts = dynamics.vector_field(state(rows))
-        return sign * torch.cat([x.reshape(len(rows), -1) for x in parts], 1)
+        return sign * torch.cat([x.reshape(len(rows), -1) for x in parts], 1) / size
 
     return Motion(rate, lambda rows: dynamics.gaps(state(rows)))

@@ -28,8 +28,8 @@ def residual_acceleration_figure(found: "Beyond") -> Figure:
     for axes, where, left, made in zip(
         panels,
         (f"along the line to {short(names[seen.partner])}", "across it"),
-        seen.left.T,
-        seen.made.T,
+        seen.left.T[:2],
+        seen.made.T[:2],
         strict=True,
     ):
         axes.plot(seen.r[order], left[order], ".", color=TRUTH, ms=4, label=f"data {MINUS} law")

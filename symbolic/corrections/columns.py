@@ -14,6 +14,7 @@ from torch import Tensor
 from gnsim.accelerations import known_noise, noisy_weights
 from gnsim.dynamics import Dynamics
 from gnsim.models.pairwise import scatter
+from gnsim.models.terms import Term
 from gnsim.models.vector_pairs import relative_motion
 from gnsim.prediction import between, predict
 from gnsim.state import State, Trajectory
@@ -49,6 +50,16 @@ def of_monomials(tried: Sequence[Monomial]) -> Accelerations:
             onto, back = (scatter(vectors, of, state.num_nodes) for of in (target, source))
             found.append((onto - back) / state.mass[:, None])
         return torch.stack(found)
+
+    return accelerations
+
+
+def of_terms(terms: Sequence[Term]) -> Accelerations:
+    """Forces on each body by itself, per unit of each of their coefficients."""
+
+    def accelerations(state: State) -> Float[Tensor, "forces nodes dim"]:
+        found = [term.force(state).movedim(2, 0) / state.mass[:, None] for term in terms]
+        return torch.cat([state.q.new_zeros(0, *state.q.shape), *found])
 
     return accelerations
 

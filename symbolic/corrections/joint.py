@@ -2,18 +2,19 @@
 
 The search is linear, along the path of the law alone; here every number of both is moved, and the
 windows are integrated anew. The correction may be a ten-millionth of the force: positions are
-double, steps are those of DOP853, and a number is moved by a thousandth of itself, so that rounding
-stays a millionth of what changes.
+double, steps are those of DOP853, and a number is moved by a thousandth of itself, far above what
+rounding makes of the difference.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gnsim.symbolic.corrections.linearised import blocks_of, usual
 from gnsim.symbolic.corrections.own_numbers import Number, numbers
-from gnsim.symbolic.corrections.search import blocks_of, usual
 from gnsim.symbolic.corrections.subsets import Equations
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.problem import Problem
@@ -21,7 +22,9 @@ from gnsim.symbolic.window_errors import signed_errors
 
 #: share of itself by which a number is moved for a quotient; motion is nearly linear in them
 _MOVED = 1e-3
-_ROUNDS = 2
+_ROUNDS = 4
+#: gain of the logarithm of the error below which numbers stay where they are
+_SETTLED = 0.01
 
 
 @dataclass(frozen=True)
@@ -31,27 +34,47 @@ class Refitted:
     law: Law
     errors: Tensor
 
+    @property
+    def mean_logarithm(self) -> float:
+        """Of what is left of each body, where errors are not many times their usual size."""
+        kept = usual(self.errors)
+        squares = torch.where(kept, self.errors.square().sum((0, 3)), 0.0).sum(0)
+        return float((squares / kept.sum(0)).log().mean())
+
 
 def refit_together(law: Law, train: Problem) -> Refitted:
     """`law` with all its numbers, those of a correction too, as they explain the windows best.
 
     Errors of each body count by their own size, as in the search. Standard errors are those of the
     jackknife by blocks of time (or systems) and by bodies.
+
+    Raises:
+        IntegrationError: the law cannot be followed through a window.
     """
-    moved = numbers(law)
-    for _ in range(_ROUNDS):
-        errors = errors_of(law, train)
-        slopes = torch.stack([_slope(law, number, train, errors) for number in moved])
-        size = slopes.square().mean((1, 2, 3, 4)).sqrt()
-        columns = slopes / size.view(-1, 1, 1, 1, 1)
-        used = usual(errors).to(columns)
-        equations = Equations.of(errors, columns, blocks_of(train), len(moved), used)
-        solution = equations.total.fit([])
-        spread = equations.errors_of([])[1]
-        for number, step, error in zip(
-            moved, (solution.x / size).tolist(), (spread / size).tolist(), strict=True
-        ):
-            law = number.set(law, number.of(law) + step, error)
+    moved, best = numbers(law), Refitted(law, errors_of(law, train))
+    for round_ in range(_ROUNDS if moved else 0):
+        found = _improved(best, moved, train)
+        gained = best.mean_logarithm - found.mean_logarithm
+        # standard errors are wanted of the first round, even where it gains nothing
+        if gained > 0 or not round_:
+            best = found
+        if not gained > _SETTLED:
+            break
+    return best
+
+
+def _improved(here: Refitted, moved: Sequence[Number], train: Problem) -> Refitted:
+    """One step of Gauss and Newton, with standard errors."""
+    law, errors = here.law, here.errors
+    slopes = torch.stack([_slope(law, number, train, errors) for number in moved])
+    size = slopes.square().nanmean((1, 2, 3, 4)).sqrt()
+    size = torch.where(size > 0, size, 1.0)
+    columns = slopes / size.view(-1, 1, 1, 1, 1)
+    equations = Equations.of(errors, columns, blocks_of(train), len(moved), usual(errors))
+    steps = (equations.total.fit([]).x / size).tolist()
+    spreads = (equations.errors_of([])[1] / size).tolist()
+    for number, step, spread in zip(moved, steps, spreads, strict=True):
+        law = number.set(law, number.of(law) + step, spread)
     return Refitted(law, errors_of(law, train))
 
 

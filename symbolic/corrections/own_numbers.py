@@ -4,8 +4,10 @@ A law that was fitted alone has taken what it could of a correction into its own
 masses hold half of what relativity does to Mercury. So they are free again beside every correction.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -32,15 +34,23 @@ class Number:
         return law.hidden[self.name].values[self.place]
 
     def set(self, law: Law, value: float, stderr: float | None = None) -> Law:
-        """`law` with another value of it, and where given, another standard error."""
+        """`law` with another value of it, and where given, another standard error.
+
+        An infinite one says that nobody knows: None for constants, the old one for hidden numbers.
+        What was said of the law with its old numbers does not hold for it.
+        """
+        law = replace(law, verdict=None, loss=None, metadata=_without_errors(law.metadata))
         if self.place is None:
             old = law.constants[self.name]
-            new = replace(old, value=value, stderr=old.stderr if stderr is None else stderr)
+            error = old.stderr if stderr is None else stderr
+            known = error is not None and math.isfinite(error)
+            new = replace(old, value=value, stderr=error if known else None)
             return replace(law, constants={**law.constants, self.name: new})
         old_all = law.hidden[self.name]
         values, errors = list(old_all.values), list(old_all.stderr)
         values[self.place] = value
-        errors[self.place] = errors[self.place] if stderr is None else stderr
+        if stderr is not None and math.isfinite(stderr):
+            errors[self.place] = stderr
         changed = replace(old_all, values=tuple(values), stderr=tuple(errors))
         return replace(law, hidden={**law.hidden, self.name: changed})
 
@@ -54,6 +64,11 @@ def numbers(law: Law) -> list[Number]:
     return found
 
 
+def _without_errors(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the numbers by grouping that stand beside the constants that a law was found with."""
+    return {key: value for key, value in metadata.items() if key != "couplings"}
+
+
 def changes(law: Law, moved: Sequence[Number], state: State) -> Float[Tensor, "numbers nodes dim"]:
     """What accelerations change by per unit of each number, by central quotients."""
     found = []
@@ -62,7 +77,7 @@ def changes(law: Law, moved: Sequence[Number], state: State) -> Float[Tensor, "n
         size = _MOVED * (abs(value) or 1.0)
         both = [accelerations(number.set(law, value + step), state) for step in (size, -size)]
         found.append((both[0] - both[1]) / (2 * size))
-    return torch.stack(found)
+    return torch.stack(found) if found else state.q.new_zeros(0, *state.q.shape)
 
 
 def accelerations(law: Law, state: State) -> Float[Tensor, "nodes dim"]:

@@ -1,20 +1,21 @@
 """What a law leaves of the acceleration of each body, and how much of that is noise.
 
 A window is a short stretch of data; the law is integrated from its first frame, and what the last
-one misses is a mean acceleration that the law does not explain. From window to window noise is new,
-and a force changes smoothly: high differences of what successive windows miss are noise alone.
+one misses is a mean acceleration that the law does not explain. The noise of that is what is known
+of the noise of the data; else from window to window noise is new, and a force changes smoothly, so
+that high differences of what successive windows miss are noise alone.
 """
 
-import math
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gnsim.integrators.base import Integrator
+from gnsim.dynamics import Dynamics
+from gnsim.integrators import DOP853
 from gnsim.models.vector_pairs import relative_motion
+from gnsim.noise import LEAST_FRAMES, noise
 from gnsim.state import State, Trajectory
 from gnsim.symbolic.corrections.own_numbers import accelerations
 from gnsim.symbolic.law import Law
@@ -25,31 +26,40 @@ from gnsim.windows import WindowSampler, acceleration_scale
 
 #: places in the data, and windows in a row at each
 _STRETCHES, _LENGTH = 40, 24
-#: order of the differences, and half of the windows of a stretch at most; below the second they
-#: say nothing of noise
-_ORDER, _LEAST_ORDER = 8, 2
 #: what is left so many times over the noise is more than noise
 _BEYOND = 2.0
-#: relative error of positions and velocities that an integrator of high order leaves
-_DIGIT = 1e-13
+#: standard errors that a correlation may have by chance, windows that it is taken over, and how far
+#: apart these are: next to each other they share a frame, and its noise
+_BY_CHANCE, _APART = 4.0, 2
+#: what rounding makes of the last digits of velocities that a computer integrated
+_DIGITS = 4 * torch.finfo(torch.float64).eps
+#: tolerances are made so many times as large to see what the integrator makes
+_COARSER = 10.0
 
 
 @dataclass(frozen=True)
 class Residuals:
     """By stretch of data and by body, relative to the body's acceleration.
 
-    `t` is the time at which a stretch begins, `size` the root mean square of what is left, `noise`
-    the standard deviation of what is noise of that, and at least what rounding makes.
+    `system` and `t` say where a stretch begins, `size` is the root mean square of what is left,
+    `noise` the standard deviation of what is noise of that: what is known of the noise of the data,
+    else what successive windows tell, and at least what integrator and rounding make (`floor`). NaN
+    where stretches are too short to tell. `correlation` is that of errors two windows apart, and
+    `chance` the most that noise would make of it.
     """
 
+    system: Int[Tensor, " stretches"]
     t: Float[Tensor, " stretches"]
     size: Float[Tensor, "stretches bodies"]
     noise: Float[Tensor, "stretches bodies"]
+    floor: Float[Tensor, "stretches bodies"]
+    correlation: Float[Tensor, " bodies"]
+    chance: float
 
     @property
     def left(self) -> Float[Tensor, " bodies"]:
         """Root mean square over all stretches."""
-        return self.size.square().mean(0).sqrt()
+        return self.size.square().nanmean(0).sqrt()
 
     @property
     def noise_of_bodies(self) -> Float[Tensor, " bodies"]:
@@ -58,47 +68,87 @@ class Residuals:
 
     @property
     def beyond_noise(self) -> Bool[Tensor, " bodies"]:
-        """Of which bodies more is left than noise."""
-        return self.left > _BEYOND * self.noise_of_bodies
+        """Of which bodies more is left than noise: twice as much, or with a memory."""
+        above = self.left > _BEYOND * self.noise_of_bodies
+        resolved = self.left > _BEYOND * self.floor.median(0).values
+        remembered = self.correlation.abs() > self.chance
+        return above | (resolved & remembered & self.noise_of_bodies.isfinite())
 
 
-def residuals(law: Law, trajectory: Trajectory, steps: int, integrator: Integrator) -> Residuals:
+def residuals(law: Law, trajectory: Trajectory, steps: int, integrator: DOP853) -> Residuals:
     """Those of `law` in windows of `steps` steps, in stretches spread over `trajectory`."""
     sampler = WindowSampler(trajectory.to(torch.float64), steps)
     windows = sampler.stretches(_STRETCHES, _LENGTH)
     dynamics = law.dynamics()
     problem = Problem.cut(sampler, windows, integrator, 1).settled(dynamics)
-    errors = signed_errors(dynamics, problem)[:, -1]
-    length = min(_LENGTH, max(1, (len(trajectory) - 1) // steps))
-    series = errors.reshape(-1, length, problem.bodies, errors.shape[-1])
-    t = trajectory.t[windows.start[::length]]
-    rounding = _rounding(problem).reshape(-1, length, problem.bodies).amax(1)
-    noise = torch.maximum(_noise(series), rounding)
-    return Residuals(t, series.square().mean((1, 3)).sqrt(), noise)
+    length = sampler.in_a_row(_LENGTH)
+    shape = (-1, length, problem.bodies)
+    series = signed_errors(dynamics, problem)[:, -1].reshape(*shape, trajectory.dim)
+    coarser = replace(problem, integrator=DOP853(_COARSER * integrator.tolerance))
+    floor = _floor(dynamics, problem, coarser).reshape(shape).amax(1)
+    if problem.noisy:
+        known = problem.noise_share().square().mean(1).reshape(shape).mean(1).sqrt()
+    else:
+        known = torch.stack([_noise(one) for one in series])
+    first = slice(None, None, length)
+    return Residuals(
+        windows.system[first],
+        trajectory.t[windows.start[first]],
+        series.square().mean((1, 3)).sqrt(),
+        torch.where(known.isnan(), known, torch.maximum(known, floor)),
+        floor,
+        *_correlation(series),
+    )
 
 
-def _rounding(problem: Problem) -> Float[Tensor, " nodes"]:
-    """What data and integrator have in their last digits: below that nothing is known."""
+def _noise(series: Float[Tensor, "windows bodies dim"]) -> Float[Tensor, " bodies"]:
+    """By the differences of what successive windows leave (`gnsim.noise`); NaN for too few.
+
+    Noise of velocities comes out 1.4 times too large, since windows share a frame.
+    """
+    if len(series) < LEAST_FRAMES:
+        return torch.full_like(series[0, :, 0], torch.nan)
+    return noise(series, 1)
+
+
+def _correlation(
+    series: Float[Tensor, "stretches windows bodies dim"],
+) -> tuple[Float[Tensor, " bodies"], float]:
+    """Of errors two windows apart, and the most that chance makes of it; see `Residuals`."""
+    one, other = series[:, _APART:], series[:, :-_APART]
+    if not one.numel():
+        return torch.zeros_like(series[0, 0, :, 0]), 1.0
+    # each stretch by its own size, so that close encounters do not rule
+    size = series.square().mean((1, 3), keepdim=True).clamp_min(torch.finfo(series.dtype).tiny)
+    found = (one * other / size).mean((0, 1, 3))
+    return found, _BY_CHANCE / (one[:, :, 0].numel()) ** 0.5
+
+
+def _floor(dynamics: Dynamics, problem: Problem, coarser: Problem) -> Float[Tensor, " nodes"]:
+    """What integrator and rounding make: below that nothing is known."""
+    change = signed_errors(dynamics, problem) - signed_errors(dynamics, coarser)
     path = problem.windows.path
     span = float(path.t[-1] - path.t[0])
     last = path[len(path) - 1]
     exact = path.velocity_given and path.noise is None
-    made = last.velocity / span if exact else 2 * last.q / span**2
-    return _DIGIT * made.norm(dim=1) / acceleration_scale(problem.windows)[-1, :, 0]
+    rounding = _DIGITS * (last.velocity / span if exact else 2 * last.q / span**2)
+    scale = acceleration_scale(problem.windows)[-1, :, 0]
+    return torch.maximum(change[:, -1].norm(dim=1), rounding.norm(dim=1) / scale)
 
 
 @dataclass(frozen=True)
 class Projected:
-    """What a law leaves of the acceleration of one body, along the line to a partner and across.
+    """What a law leaves of the acceleration of one body, in the frame of the pair with a partner.
 
-    `left` is what it leaves of the data, `made` what another law has beside it, both
-    [windows, 2] in units of the data; `r` is the distance of the partner.
+    Along the line to it, across that where the pair moves, and in space out of that plane. `left`
+    is what it leaves of the data, `made` what another law has beside it, both in units of the data;
+    `r` is the distance of the partner.
     """
 
     partner: int
     r: Float[Tensor, " windows"]
-    left: Float[Tensor, "windows 2"]
-    made: Float[Tensor, "windows 2"]
+    left: Float[Tensor, "windows axes"]
+    made: Float[Tensor, "windows axes"]
 
 
 def projected(law: Law, other: Law, problem: Problem, body: int) -> Projected:
@@ -117,6 +167,9 @@ def projected(law: Law, other: Law, problem: Problem, body: int) -> Projected:
     pair = ((first == body) & (second == partner)) | ((first == partner) & (second == body))
     sign = torch.where(second[pair] == body, 1.0, -1.0)[:, None]
     axes = torch.stack([sign * motion.n[pair], sign * motion.t[pair]], 1)
+    if state.dim == 3:
+        upright = torch.linalg.cross(axes[:, 0], axes[:, 1])
+        axes = torch.cat([axes, upright[:, None]], 1)
     both = (torch.einsum("wad,wd->wa", axes, a) for a in (left, made[body :: problem.bodies]))
     return Projected(partner, motion.r[pair], *both)
 
@@ -131,13 +184,3 @@ def _partner(law: Law, state: State, body: int, bodies: int) -> int:
         mine = of % bodies == body
         strength.index_add_(0, other[mine] % bodies, pull[mine])
     return int(strength.argmax())
-
-
-def _noise(series: Float[Tensor, "stretches windows bodies dim"]) -> Float[Tensor, "_ bodies"]:
-    """By the median of high differences, so that no close encounter counts."""
-    order = min(_ORDER, series.shape[1] // 2)
-    if order < _LEAST_ORDER:
-        return torch.zeros_like(series[:, 0, :, 0])
-    size = series.diff(n=order, dim=1).abs() / math.comb(2 * order, order) ** 0.5
-    usual = size.movedim(2, 1).flatten(2).median(2).values
-    return usual / NormalDist().inv_cdf(0.75)

@@ -103,15 +103,15 @@ def _of_base(base: sympy.Expr) -> Dimensions | None:
     if base.is_Number:
         return {}
     if base == symbol("mass_i") + symbol("mass_j"):
-        return {"mass": 1}
+        return {"mass": 1.0}
     if not base.is_Symbol:
         return None
     if base == symbol("r"):
-        return {"length": 1}
+        return {"length": 1.0}
     if base.name in ("v_r", "v_t"):
         return dict(_VELOCITY)
     found = attribute_of(base.name)
-    return {found[0]: 1} if found else None
+    return {found[0]: 1.0} if found else None
 
 
 def _less(one: Dimensions, other: Dimensions) -> Dimensions:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 _ROUNDS, _SETTLED = 30, 1e-4
 _TINY = 1e-300
+#: blocks that a standard error is told by at least
+_LEAST_BLOCKS = 5
 #: no relative error of an acceleration is known better than this, in double precision
 _ROUNDING = 1e-15
 
@@ -95,16 +97,18 @@ class Equations:
         columns: Float[Tensor, "columns kinds units bodies dim"],
         block: Int[Tensor, " units"],
         always: int,
-        used: Float[Tensor, "units bodies"],
+        used: Bool[Tensor, "units bodies"],
     ) -> "Equations":
-        """`used` is one where an error counts, else zero."""
+        """`used` says which errors count."""
         parts = []
         kinds, dim = len(errors), errors.shape[-1]
         for k in range(int(block.max()) + 1):
             some = block == k
-            a = (columns[:, :, some] * used[some, :, None]).permute(3, 0, 1, 2, 4).flatten(2)
-            y = (errors[:, some] * used[some, :, None]).permute(2, 0, 1, 3).flatten(1)
-            n = kinds * dim * used[some].sum(0)
+            # not multiplied by zero: an error may be no number
+            kept = used[some, :, None]
+            a = torch.where(kept, columns[:, :, some], 0.0).permute(3, 0, 1, 2, 4).flatten(2)
+            y = torch.where(kept, errors[:, some], 0.0).permute(2, 0, 1, 3).flatten(1)
+            n = kinds * dim * used[some].sum(0).to(y)
             parts.append((a @ a.mT, (a @ y[..., None])[..., 0], y.square().sum(1), n))
         gram, right, square, count = (torch.stack(each) for each in zip(*parts, strict=True))
         return cls(gram, right, square, count, always)
@@ -137,6 +141,7 @@ class Equations:
         """Standard errors of strengths by the jackknife: by blocks, and by blocks and bodies.
 
         The second sees what differs from body to body, as a force that is only one body's does.
+        Infinite where there are fewer than five blocks with data, which tell nothing.
         """
         few = self.restricted(chosen)
         terms = range(few.always, few.always + len(chosen))
@@ -146,6 +151,9 @@ class Equations:
             [few.total.less(few.block(k)) for k in range(blocks)],
             [few.total.of_bodies(kept) for kept in others],
         )
+        if int((self.count.sum(1) > 0).sum()) < _LEAST_BLOCKS:
+            unknown = torch.full((few.gram.shape[-1],), torch.inf, dtype=self.gram.dtype)
+            return unknown, unknown
         spreads = []
         for left_out in ways:
             x = torch.stack([one.fit(terms).x for one in left_out])

@@ -62,6 +62,8 @@ DIFFERENT = [
     ("a*sin(b*r + c)", "a*sin(b*r)"),
     ("a*tanh(b*r)", "a*r/sqrt(1 + b*r**2)"),
     ("a*mass_i*mass_j/(r**2 + e)", "a*mass_i*mass_j/(r + e)**2"),
+    ("a*v_r**2/r", "a*v_t**2/r"),
+    ("a*v_r/r", "a/r"),
 ]
 
 

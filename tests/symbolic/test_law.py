@@ -162,6 +162,7 @@ def test_a_law_against_the_third_law_has_no_hamiltonian():
     [
         (lambda: law("k*r"), "'k' is neither a variable"),
         (lambda: law("r", mass_i=1.0), "names of constants"),
+        (lambda: law("v_t*r", v_t=1.0), "names of constants"),
         (lambda: law("r").acceleration(np.zeros((2, 2))), r"expected \[bodies, 3\]"),
         (lambda: law("r").acceleration(np.zeros((2, 3))), "in one place"),
         (lambda: law("r").acceleration(np.eye(3), np.zeros((2, 3))), "v: expected the shape"),

@@ -9,6 +9,7 @@ from gnsim.invariants import energy
 from gnsim.models.pairwise import PairwiseHamiltonian
 from gnsim.simulator import Simulator
 from gnsim.state import State
+from gnsim.testing import HarmonicOscillator, make_state
 
 TIGHT = DOP853(tolerance=1e-12)
 
@@ -53,6 +54,24 @@ def test_an_orbit_closes_after_its_period(eccentricity: float) -> None:
     torch.testing.assert_close(end.q - end.q[0], start.q - start.q[0], rtol=0, atol=1e-7)
     late = TIGHT.step(GRAVITY, start, 1.001 * PERIOD)
     assert (late.q - late.q[0] - start.q).abs().max() > 1e-5
+
+
+@pytest.mark.as_users_run_it
+@pytest.mark.parametrize("unit", [1.0, 1e-9, 1e9])
+def test_errors_do_not_depend_on_units(unit: float) -> None:
+    """Springs, whose motion is the same in any unit of length."""
+    hamiltonian = HarmonicOscillator(25.0)
+    start = make_state([[unit, 0.0], [0.0, 2 * unit]], [[0.0, 3 * unit], [unit, 0.0]])
+    end, exact = TIGHT.step(hamiltonian, start, 4.0), hamiltonian.exact(start, 4.0)
+    assert float((end.q - exact.q).abs().max()) < 1e-9 * unit
+    assert float((end.q - start.q).abs().max()) > 0.1 * unit
+
+
+def test_bodies_at_rest_have_a_speed_to_come() -> None:
+    hamiltonian = HarmonicOscillator(1.0)
+    start = make_state([[1e-9], [0.0]], [[0.0], [0.0]])
+    end = TIGHT.step(hamiltonian, start, 1.0)
+    torch.testing.assert_close(end.q, hamiltonian.exact(start, 1.0).q, rtol=1e-10, atol=0)
 
 
 def test_time_runs_backwards() -> None:

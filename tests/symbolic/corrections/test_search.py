@@ -50,7 +50,7 @@ def test_a_weak_cubic_term_is_found_beside_springs() -> None:
     train, held_out = parts(moved(f"{CUBIC}*(r - 1.0)**3"))
     off = replace(SPRINGS, constants={**SPRINGS.constants, "k": Constant(2.03, 1e-3)})
     found = search(off, train, held_out, ())
-    assert found.chosen is not None
+    assert found.chosen is not None and found.rival is None
     (new,) = found.chosen.constants
     shape = found.chosen.radial.subs({symbol(new): 1.0, symbol("r"): 3.0})
     assert float(shape) == pytest.approx(8.0, rel=0.02)
@@ -73,6 +73,57 @@ def test_a_force_of_both_speeds_is_found_in_the_frame_of_the_pair() -> None:
     at = {symbol(name): value for name, value in values.items()}
     along, across = (float(e.subs(at)) for e in (chosen.radial, chosen.transverse))
     assert (along, across) == pytest.approx((0.001 * 0.25 / 2, -0.002 * 1.5 / 2), rel=0.1)
+
+
+@pytest.mark.as_users_run_it
+def test_a_second_correction_is_added_to_the_first() -> None:
+    first = replace(
+        SPRINGS,
+        radial="k0*(r - 1.0)**3",
+        constants={**SPRINGS.constants, "k0": Constant(CUBIC, 1e-4)},
+    )
+    by = DOP853(1e-12)
+    path = moved(f"{CUBIC}*(r - 1.0)**3 + 0.004*v_r**2/r")
+    chosen = search(first, *parts(path, integrator=by), ()).chosen
+    assert chosen is not None and "k0" not in chosen.constants
+    both = chosen.beside(first)
+    values = {symbol(n): v for n, v in both.values.items()}
+    at = {symbol("r"): 3.0, symbol("v_r"): 2.0, symbol("v_t"): 1.0}
+    force = float(both.radial_expr.subs(values).subs(at))
+    assert force == pytest.approx(CUBIC * 8 + 0.004 * 4 / 3, rel=0.02)
+    assert float(chosen.radial.subs(values).subs(at)) == pytest.approx(0.004 * 4 / 3, rel=0.1)
+
+
+@pytest.mark.as_users_run_it
+def test_a_law_without_constants_has_corrections_too() -> None:
+    bare = Law("2.0*(r - 1.0)", {}, 2)
+    train, held_out = parts(moved(f"{CUBIC}*(r - 1.0)**3"))
+    chosen = search(bare, train, held_out, ()).chosen
+    assert chosen is not None
+    assert refit_together(chosen.beside(bare), train).law.constants["k0"].value == pytest.approx(
+        CUBIC, rel=1e-3
+    )
+    assert refit_together(bare, train).law == bare
+
+
+@pytest.mark.as_users_run_it
+@pytest.mark.parametrize("given", [True, False], ids=["velocities", "positions alone"])
+def test_corrections_are_fitted_in_noise_too(given: bool) -> None:
+    """Forces that depend on velocities have no kicks and drifts to take slopes with."""
+    path = moved(f"{20 * CUBIC}*(r - 1.0)**3").systems(torch.arange(12))
+    generator = torch.Generator().manual_seed(0)
+    size = 1e-3 * torch.ones(path.num_nodes, 2, dtype=torch.float64)
+    q, p = (
+        x + 1e-3 * torch.randn(x.shape, generator=generator, dtype=torch.float64)
+        for x in (path.q, path.p)
+    )
+    noisy = replace(path, q=q, p=p, noise=size, velocity_given=given)
+    train = Problem.of(noisy, 8, 40, DOP853(1e-10), 1)
+    start = {**SPRINGS.constants, "k0": Constant(0.3, None)}
+    law = replace(SPRINGS, radial="k0*(r - 1.0)**3", constants=start)
+    found = refit_together(law, train).law.constants
+    assert abs(found["k0"].value - 20 * CUBIC) < 4 * found["k0"].stderr < 0.2
+    assert found["k"].value == pytest.approx(2.0, abs=4 * found["k"].stderr)
 
 
 def off(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -115,6 +166,26 @@ def test_noise_of_the_data_is_seen_as_noise() -> None:
     rest = residuals(SPRINGS, replace(path, p=path.p + noise), 2, DOP853(1e-13))
     assert bool((rest.left > 100 * residuals(SPRINGS, path, 2, DOP853(1e-13)).left).all())
     assert not bool(rest.beyond_noise.any())
+
+
+@pytest.mark.as_users_run_it
+def test_short_data_cannot_tell_noise() -> None:
+    path = moved(f"{CUBIC}*(r - 1.0)**3").frames(slice(0, 9))
+    rest = residuals(SPRINGS, path, 2, DOP853(1e-13))
+    assert bool(rest.noise.isnan().all()) and not bool(rest.beyond_noise.any())
+
+
+@pytest.mark.as_users_run_it
+def test_a_force_below_the_noise_is_told_by_its_memory() -> None:
+    """Windows one after the other feel the same force, and noise is new in each."""
+    path = moved("0.002*(r - 1.0)**3")
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(path.q.shape, generator=generator, dtype=torch.float64)
+    noisy = replace(path, p=path.p + 4e-4 * drawn)
+    rest = residuals(SPRINGS, noisy, 2, DOP853(1e-13))
+    alone = residuals(SPRINGS, replace(moved("0"), p=moved("0").p + 4e-4 * drawn), 2, DOP853(1e-13))
+    assert bool((rest.left < 2 * rest.noise_of_bodies).all())
+    assert bool(rest.beyond_noise.any()) and not bool(alone.beyond_noise.any())
 
 
 @pytest.mark.as_users_run_it

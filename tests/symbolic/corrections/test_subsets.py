@@ -1,5 +1,7 @@
 """Forces that explain what is left, among many that nearly do; dimensions and simple ratios."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -21,7 +23,7 @@ def equations(strengths: dict[int, float], noise: float = NOISE) -> Equations:
     for k, strength in strengths.items():
         errors = errors + strength * columns[k]
     block = torch.arange(UNITS) * 10 // UNITS
-    return Equations.of(errors, columns, block, 0, torch.ones(UNITS, BODIES))
+    return Equations.of(errors, columns, block, 0, torch.ones(UNITS, BODIES, dtype=torch.bool))
 
 
 def test_the_right_columns_are_found_one_after_the_other() -> None:
@@ -31,7 +33,8 @@ def test_the_right_columns_are_found_one_after_the_other() -> None:
     assert dict(zip(path[2].chosen, path[2].x.tolist(), strict=True)) == pytest.approx(
         {2: 1.0, 7: -0.5}, abs=3e-4
     )
-    assert path[3].cost > path[2].cost - 0.02 > path[1].cost - 10
+    gains = [one.cost - other.cost for one, other in pairwise(path)]
+    assert gains[0] > 0.1 and gains[1] > 1 and gains[2] < 0.02
 
 
 def test_a_noisy_body_has_no_say() -> None:
@@ -57,9 +60,36 @@ def test_what_one_body_alone_feels_is_no_force_of_pairs() -> None:
     errors = NOISE * torch.randn(columns.shape[1:], generator=generator, dtype=torch.float64)
     errors[:, :, 0] += columns[0, :, :, 0]
     block = torch.arange(UNITS) * 10 // UNITS
-    total = Equations.of(errors, columns, block, 0, torch.ones(UNITS, BODIES)).total
+    total = Equations.of(
+        errors, columns, block, 0, torch.ones(UNITS, BODIES, dtype=torch.bool)
+    ).total
     assert abs(float(total.fit([0]).x)) < 3 * NOISE
     assert float(total.right.sum() / total.gram.sum()) > 0.3
+
+
+def test_what_is_no_number_has_no_say() -> None:
+    generator = torch.Generator().manual_seed(0)
+    columns = torch.randn(2, 1, UNITS, BODIES, 2, generator=generator, dtype=torch.float64)
+    errors = 0.5 * columns[0]
+    used = torch.ones(UNITS, BODIES, dtype=torch.bool)
+    errors[:, 3, 1], used[3, 1] = torch.nan, False
+    block = torch.arange(UNITS) * 10 // UNITS
+    found = Equations.of(errors, columns, block, 0, used)
+    assert float(found.total.fit([0]).x) == pytest.approx(0.5)
+    spoiled = Equations.of(errors, columns, block, 0, torch.ones_like(used))
+    assert not bool(spoiled.total.square.isfinite().all())
+
+
+def test_few_blocks_tell_no_standard_errors() -> None:
+    generator = torch.Generator().manual_seed(0)
+    columns = torch.randn(1, 1, UNITS, BODIES, 2, generator=generator, dtype=torch.float64)
+    used = torch.ones(UNITS, BODIES, dtype=torch.bool)
+    few, many = (
+        Equations.of(0.5 * columns[0], columns, torch.arange(UNITS) * k // UNITS, 0, used)
+        for k in (3, 10)
+    )
+    assert bool(torch.isinf(few.errors_of([0])[1]).all())
+    assert bool(torch.isfinite(many.errors_of([0])[1]).all())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Whether held-out data bear out a correction that was found beside a law."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.models.terms import Term
+from gnsim.symbolic.corrections.statement import DETERMINED, vague
+from gnsim.symbolic.law import Constant, Verdict
+
+#: share of itself by which held-out errors must fall, and by which that of no body may rise
+_FALL, _RISE = 0.1, 1.1
+#: of the body that it explains best, so much may be left of what it explains; what imitates another
+#: force leaves more
+_LEFT = 0.05
+#: by how much larger errors may be than on the training data
+_APART = 2.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict is reached on.
+
+    `left` are held-out errors of each body beside the `law` alone and `corrected`, `off` the errors
+    of positions of rollouts over the held-out data; `on_training` are errors there, `noise` what is
+    noise of an error (NaN where nobody knows). `new` are the constants of the correction, and
+    `rival` is a force on each body by itself that explains no less.
+    """
+
+    left: Mapping[str, Float[Tensor, " bodies"]]
+    off: Mapping[str, Float[Tensor, " bodies"]]
+    on_training: Float[Tensor, " bodies"]
+    noise: Float[Tensor, " bodies"]
+    new: Mapping[str, Constant]
+    rival: Term | None
+
+
+def correction_verdict(evidence: Evidence) -> Verdict:
+    """``verified`` where it passes all checks, else ``candidate``; what is noise tells nothing."""
+    before, after = evidence.left["law"], evidence.left["corrected"]
+    noise = evidence.noise.nan_to_num(0.0)
+    fall = 1 - _mean_ratio(after, before)
+    rise = float((torch.maximum(after, noise) / torch.maximum(before, noise)).max())
+    seen, fitted = (torch.maximum(x, noise) for x in (after, evidence.on_training))
+    apart = _mean_ratio(seen, fitted)
+    share = _share_left(before, after, noise)
+    off = _mean_ratio(evidence.off["corrected"], evidence.off["law"])
+    doubtful, rival = vague(evidence.new), evidence.rival
+    checks = [
+        (
+            fall >= _FALL,
+            f"the held-out error falls by {fall:.0%} (at least {_FALL:.0%} wanted)",
+        ),
+        (
+            rise <= _RISE,
+            f"that of the body that gains least is {rise:.2g} times what it was (at most "
+            f"{_RISE:g} wanted)",
+        ),
+        (
+            share <= _LEFT,
+            f"of the body that it explains best, {share:.2g} of what the law left is left, beyond "
+            f"noise (at most {_LEFT:g} wanted)",
+        ),
+        (
+            apart <= _APART,
+            f"held-out errors are {apart:.2g} times those on the training data (at most "
+            f"{_APART:g} wanted)",
+        ),
+        (
+            off <= _RISE,
+            f"rolled out over the held-out data, positions are off by {off:.2g} times what they "
+            f"are by the law alone (at most {_RISE:g} wanted)",
+        ),
+        (
+            not doubtful,
+            f"new constants that are not {DETERMINED:g} standard errors from zero: "
+            f"{', '.join(doubtful) or 'none'} (none wanted)",
+        ),
+        (
+            rival is None,
+            "no force on each body by itself explains as much"
+            if rival is None
+            else f"{rival.name}, a force on each body by itself, explains no less",
+        ),
+    ]
+    reasons = tuple(f"{'passed' if ok else 'failed'}: {what}" for ok, what in checks)
+    passed = all(ok for ok, _ in checks)
+    return Verdict(passed, "verified" if passed else "candidate", reasons)
+
+
+def _mean_ratio(one: Tensor, other: Tensor) -> float:
+    """Geometric mean over bodies of the ratio of sizes; infinite where `one` is not finite."""
+    ratio = (one / other).log().nan_to_num(nan=torch.inf)
+    return float(ratio.mean().exp())
+
+
+def _share_left(before: Tensor, after: Tensor, noise: Tensor) -> float:
+    """Of what the law leaves of each body beyond noise, the least share that is left."""
+    one, other = ((x.square() - noise.square()).clamp_min(0).sqrt() for x in (after, before))
+    # chance leaves as much of the noise; a body of which nothing was left is not explained
+    told = other > noise
+    return float((one / other)[told].min()) if bool(told.any()) else 1.0

@@ -1,0 +1,62 @@
+"""A correction is verified where every check passes, and each check can fail by itself."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gnsim.discovery.correction_verdict import Evidence, correction_verdict
+from gnsim.models.terms import Term
+from gnsim.symbolic.law import Constant
+
+
+def sizes(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+GOOD = Evidence(
+    left={"law": sizes(1e-3, 1e-3, 2e-3), "corrected": sizes(1e-6, 1e-5, 1e-3)},
+    off={"law": sizes(0.1, 0.1, 0.1), "corrected": sizes(0.01, 0.01, 0.1)},
+    on_training=sizes(1e-6, 1e-5, 1e-3),
+    noise=sizes(1e-8, 1e-8, torch.nan),
+    new={"c": Constant(1.0, 0.01)},
+    rival=None,
+)
+
+
+def test_what_passes_all_checks_is_verified() -> None:
+    verdict = correction_verdict(GOOD)
+    assert verdict.verified and verdict.status == "verified"
+    assert all(reason.startswith("passed: ") for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"left": {"law": sizes(1, 1, 1), "corrected": sizes(0.02, 1.2, 1)}}, "gains least"),
+        ({"left": {"law": sizes(1, 1, 1), "corrected": sizes(0.3, 0.3, 0.3)}}, "explains best"),
+        ({"on_training": sizes(1e-7, 1e-6, 1e-4)}, "on the training data"),
+        ({"off": {"law": sizes(1, 1, 1), "corrected": sizes(2, 2, 2)}}, "rolled out"),
+        ({"off": {"law": sizes(1, 1, 1), "corrected": sizes(*[torch.inf] * 3)}}, "rolled out"),
+        ({"new": {"c": Constant(1.0, 0.3)}}, "standard errors from zero: c"),
+        ({"new": {"c": Constant(1.0, None)}}, "standard errors from zero: c"),
+        ({"rival": Term("drag", 2)}, "drag, a force on each body by itself"),
+    ],
+)
+def test_each_check_can_fail(change: dict, part: str) -> None:
+    evidence = replace(GOOD, **change)
+    if "left" in change:
+        evidence = replace(evidence, on_training=change["left"]["corrected"])
+    verdict = correction_verdict(evidence)
+    failed = [reason for reason in verdict.reasons if reason.startswith("failed: ")]
+    assert not verdict.verified and verdict.status == "candidate"
+    assert len(failed) == 1 and part in failed[0]
+
+
+def test_what_is_below_the_noise_tells_nothing() -> None:
+    """Errors of a size with the noise, on training data smaller by chance."""
+    noise = sizes(1e-3, 1e-3, 1e-3)
+    left = {"law": sizes(0.1, 0.1, 0.1), "corrected": sizes(0.9e-3, 1e-3, 1.1e-3)}
+    evidence = replace(GOOD, left=left, noise=noise, on_training=sizes(1e-4, 1e-4, 1e-4))
+    assert correction_verdict(evidence).verified
+    assert not correction_verdict(replace(evidence, noise=noise / 100)).verified
