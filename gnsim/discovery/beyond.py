@@ -65,8 +65,10 @@ class Beyond:
 
     @property
     def most_telling(self) -> int:
-        """The body of which the law leaves most over the noise."""
+        """The body that the correction explains best; else of which most is left over the noise."""
         over = self.residuals.left / self.residuals.noise_of_bodies
+        if "corrected" in self.left:
+            over = self.left["law"] / self.left["corrected"]
         return int(torch.where(over.isfinite(), over, 0.0).argmax())
 
     def projected(self, body: int) -> Projected:
@@ -113,7 +115,15 @@ def beyond(dataset: Dataset, law: Law, seed: int, tell: Progress) -> Beyond:
         )
         new = {n: c for n, c in fitted.law.constants.items() if n not in law.constants}
         on_training = fitted.errors.square().mean((0, 1, 3)).sqrt()
-        evidence = Evidence(left, off, on_training, rest.noise_of_bodies, new, searched.rival)
+        evidence = Evidence(
+            left,
+            off,
+            on_training,
+            rest.noise_of_bodies,
+            new,
+            searched.rival,
+            searched.further,
+        )
         joined = replace(fitted.law, verdict=correction_verdict(evidence))
         still = data.residuals(joined)
     tell(_FIT, 3, 3, "")

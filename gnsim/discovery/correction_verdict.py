@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.models.terms import Term
+from gnsim.symbolic.corrections.search import Further
 from gnsim.symbolic.corrections.statement import DETERMINED, vague
 from gnsim.symbolic.law import Constant, Verdict
 
@@ -18,6 +19,8 @@ _FALL, _RISE = 0.1, 1.1
 _LEFT = 0.05
 #: by how much larger errors may be than on the training data
 _APART = 2.0
+#: a further force that leaves a smaller share of what is left of a body is one that is missing
+_MISSING = 0.3
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,9 @@ class Evidence:
 
     `left` are held-out errors of each body beside the `law` alone and `corrected`, `off` the errors
     of positions of rollouts over the held-out data; `on_training` are errors there, `noise` what is
-    noise of an error (NaN where nobody knows). `new` are the constants of the correction, and
-    `rival` is a force on each body by itself that explains no less.
+    noise of an error (NaN where nobody knows). `new` are the constants of the correction,
+    `rival` is a force on each body by itself that explains no less, and `further` the force of
+    pairs that would explain most of what the correction leaves of a body.
     """
 
     left: Mapping[str, Float[Tensor, " bodies"]]
@@ -36,6 +40,7 @@ class Evidence:
     noise: Float[Tensor, " bodies"]
     new: Mapping[str, Constant]
     rival: Term | None
+    further: Further | None
 
 
 def correction_verdict(evidence: Evidence) -> Verdict:
@@ -48,7 +53,8 @@ def correction_verdict(evidence: Evidence) -> Verdict:
     apart = _mean_ratio(seen, fitted)
     share = _share_left(before, after, noise)
     off = _mean_ratio(evidence.off["corrected"], evidence.off["law"])
-    doubtful, rival = vague(evidence.new), evidence.rival
+    doubtful, rival, further = vague(evidence.new), evidence.rival, evidence.further
+    beside = 1.0 if further is None else _share_beside(further, after, noise)
     checks = [
         (
             fall >= _FALL,
@@ -80,6 +86,11 @@ def correction_verdict(evidence: Evidence) -> Verdict:
             f"{', '.join(doubtful) or 'none'} (none wanted)",
         ),
         (
+            beside >= _MISSING,
+            f"no further force of pairs leaves less than {beside:.2g} of what is left of a body "
+            f"that it explains (at least {_MISSING:g} wanted)",
+        ),
+        (
             rival is None,
             "no force on each body by itself explains as much"
             if rival is None
@@ -95,6 +106,12 @@ def _mean_ratio(one: Tensor, other: Tensor) -> float:
     """Geometric mean over bodies of the ratio of sizes; infinite where `one` is not finite."""
     ratio = (one / other).log().nan_to_num(nan=torch.inf)
     return float(ratio.mean().exp())
+
+
+def _share_beside(further: Further, after: Tensor, noise: Tensor) -> float:
+    """What a further force would leave of what is left, and at least the noise of that."""
+    k = further.body
+    return max(further.share, float((noise[k] / after[k]).clamp_max(1.0)))
 
 
 def _share_left(before: Tensor, after: Tensor, noise: Tensor) -> float:

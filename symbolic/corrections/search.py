@@ -11,10 +11,10 @@ from gnsim.models.terms import KINDS, Term
 from gnsim.state import State
 from gnsim.symbolic.corrections.columns import of_monomials, of_terms
 from gnsim.symbolic.corrections.linearised import Linearised, usual
-from gnsim.symbolic.corrections.monomials import monomials
+from gnsim.symbolic.corrections.monomials import Monomial, monomials
 from gnsim.symbolic.corrections.own_numbers import changes, numbers
 from gnsim.symbolic.corrections.statement import Correction, Statement
-from gnsim.symbolic.corrections.subsets import Equations, grown
+from gnsim.symbolic.corrections.subsets import Equations, Sums, grown
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.problem import Problem
 
@@ -23,6 +23,18 @@ _MOST = 6
 #: by how much the logarithms of the held-out errors of all bodies together must fall for each new
 #: constant; in noise, by how much that of the likelihood of all held-out errors must rise
 _GAIN, _LIKELIER = 0.3, 5.0
+#: share of its error that is left of a body that a correction explains, at most
+_EXPLAINED = 0.5
+
+
+@dataclass(frozen=True)
+class Further:
+    """A force beside a correction, the place of a body that the correction explains, and the share
+    of what is left of it on held-out windows that would still be left beside that force."""
+
+    term: Monomial
+    body: int
+    share: float
 
 
 @dataclass(frozen=True)
@@ -33,12 +45,14 @@ class Searched:
     held-out windows. `chosen` is None where nothing beside the law is determined and lowers the
     held-out error. `rivals` are the held-out errors beside a force on each body by itself, which no
     correction can say: where one of them explains as much, a pair force may be its imitation.
+    `further` is the force that would lower most what the chosen correction leaves of a body.
     """
 
     alone: tuple[float, float]
     tried: tuple[Correction, ...]
     chosen: Correction | None
     rivals: Mapping[Term, float]
+    further: Further | None
 
     @property
     def rival(self) -> Term | None:
@@ -79,12 +93,19 @@ def search(law: Law, train: Problem, held_out: Problem, attributes: Sequence[str
     )
     acting = (data.columns != 0).flatten(1).any(1).tolist()
     candidates = [k for k in range(always, always + len(tried)) if acting[k]]
-    statement = Statement(law, own, tried, size, equations, others)
+    noisy, count = data.noisy, others.total.count
+    worth = _LIKELIER / float(count.sum()) if noisy else _GAIN / len(count)
+    statement = Statement(law, own, tried, size, equations, others, worth)
     nothing, *found = [statement.of(s) for s in grown(equations.total, candidates, _MOST)]
-    chosen = _chosen(nothing, found, others, data.noisy)
+    chosen = _chosen(nothing, found, worth)
     columns_of = _places(single, always + len(tried))
     rivals = {term: _held_out(equations, others, where) for term, where in columns_of.items()}
-    return Searched((nothing.cost, nothing.held_out), tuple(found), chosen, rivals)
+    further = None
+    if chosen is not None:
+        places = [always + tried.index(term) for term in chosen.terms]
+        most = _further(equations.total, others.total, places, candidates)
+        further = None if most is None else Further(tried[most[0] - always], *most[1:])
+    return Searched((nothing.cost, nothing.held_out), tuple(found), chosen, rivals, further)
 
 
 def single_bodies(law: Law, attributes: Sequence[str]) -> list[Term]:
@@ -96,18 +117,36 @@ def single_bodies(law: Law, attributes: Sequence[str]) -> list[Term]:
     return [term for term in all_terms if term.name not in known]
 
 
-def _chosen(
-    nothing: Correction, found: Sequence[Correction], others: Equations, noisy: bool
-) -> Correction | None:
-    count = others.total.count
-    weight, least = (float(count.sum()), _LIKELIER) if noisy else (float(len(count)), _GAIN)
+def _chosen(nothing: Correction, found: Sequence[Correction], worth: float) -> Correction | None:
+    """The last that is determined, and gains what its constants are worth."""
     chosen, best = None, nothing
     for correction in found:
-        gained = weight * (best.held_out - correction.held_out)
         more = max(1, len(correction.constants) - len(best.constants))
-        if correction.determined and gained > least * more:
+        if correction.determined and best.held_out - correction.held_out > worth * more:
             best = chosen = correction
     return chosen
+
+
+def _further(
+    train: Sums, held_out: Sums, chosen: Sequence[int], candidates: Sequence[int]
+) -> tuple[int, int, float] | None:
+    """The column that explains most of what is left of a body, that body, and what it leaves.
+
+    Of bodies of whose errors the chosen columns explain half at least: of others, who knows.
+    """
+    nothing = held_out.left_by(train.fit([]).x, [])
+    here = train.fit(chosen)
+    left = held_out.left_by(here.x, chosen)
+    explained = left < _EXPLAINED**2 * nothing
+    others = [k for k in candidates if k not in chosen]
+    if not others or not bool(explained.any()):
+        return None
+    each = [[*chosen, k] for k in others]
+    beside = torch.stack([held_out.left_by(train.fit(c, here.left).x, c) for c in each])
+    share = torch.where(explained, (beside / left).sqrt(), torch.inf)
+    place = int(share.argmin())
+    column, body = divmod(place, len(left))
+    return others[column], body, float(share[column, body])
 
 
 def _places(terms: Sequence[Term], first: int) -> dict[Term, list[int]]:

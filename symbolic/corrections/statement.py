@@ -20,9 +20,8 @@ from gnsim.symbolic.text import force_text
 
 #: standard errors by which a constant must differ from zero
 DETERMINED = 5.0
-#: by how much the logarithms of the errors of all bodies together may rise for terms whose
-#: dimensions fit, and where terms share a constant
-_ALIKE = 0.1
+#: share of what a constant is worth by which the error may rise for a term whose dimensions fit
+_ALIKE = 0.3
 #: names of the constant that has the dimension of a velocity, and of those of single terms
 _VELOCITY, _SINGLE = "c", "k"
 #: terms that a shared constant is for, at least
@@ -92,7 +91,7 @@ class Statement:
     """Turns subsets of columns into corrections with as few constants as explain as much.
 
     The columns are those of the law's `own` numbers and of the forces `tried`, in units of their
-    `size`.
+    `size`. A constant is `worth` a change of the mean logarithm of the error.
     """
 
     law: Law
@@ -101,22 +100,19 @@ class Statement:
     size: Float[Tensor, " columns"]
     train: Equations
     held_out: Equations
+    worth: float
 
     def of(self, solution: Solution) -> Correction:
         """The correction that a subset says, with terms whose dimensions fit where these do.
 
-        A constant is shared where that raises the errors of all bodies together by a tenth at most:
-        of ratios of two numbers, 40 % are within a fiftieth of a simple one by chance.
+        Constants are shared where that costs no more than those are worth that it saves: of ratios
+        of two numbers, 40 % are within a fiftieth of a simple one by chance.
         """
         solution = self._with_fitting_dimensions(solution)
         free = self._fitted(self._separate(solution))
         shared = self._fitted(self._shared(solution))
-        return shared if shared.cost <= free.cost + self._alike else free
-
-    @property
-    def _alike(self) -> float:
-        """Mean logarithms of errors that differ by no more are alike."""
-        return _ALIKE / self.train.square.shape[1]
+        saved = len(free.constants) - len(shared.constants)
+        return shared if shared.cost <= free.cost + self.worth * saved else free
 
     def _free_names(self, stem: str) -> Iterator[str]:
         """``k0, k1, ...`` as far as the law has no constants of these names."""
@@ -135,7 +131,7 @@ class Statement:
                 for k in fits
                 if k not in solution.chosen
             ]
-            near = [s for s in others if s.cost <= solution.cost + self._alike]
+            near = [s for s in others if s.cost <= solution.cost + _ALIKE * self.worth]
             solution = min(near, key=lambda s: s.cost, default=solution)
         return solution
 

@@ -3,11 +3,17 @@
 from dataclasses import replace
 
 import pytest
+import sympy
 import torch
 
 from gnsim.discovery.correction_verdict import Evidence, correction_verdict
 from gnsim.models.terms import Term
+from gnsim.symbolic.corrections.monomials import Monomial
+from gnsim.symbolic.corrections.search import Further
 from gnsim.symbolic.law import Constant
+from gnsim.symbolic.parser import symbol
+
+TERM = Monomial(sympy.S.One, symbol("r"), 2, (0, 0), True)
 
 
 def sizes(*values: float) -> torch.Tensor:
@@ -21,6 +27,7 @@ GOOD = Evidence(
     noise=sizes(1e-8, 1e-8, torch.nan),
     new={"c": Constant(1.0, 0.01)},
     rival=None,
+    further=Further(TERM, 1, 0.9),
 )
 
 
@@ -40,6 +47,7 @@ def test_what_passes_all_checks_is_verified() -> None:
         ({"off": {"law": sizes(1, 1, 1), "corrected": sizes(*[torch.inf] * 3)}}, "rolled out"),
         ({"new": {"c": Constant(1.0, 0.3)}}, "standard errors from zero: c"),
         ({"new": {"c": Constant(1.0, None)}}, "standard errors from zero: c"),
+        ({"further": Further(TERM, 1, 0.1)}, "no further force of pairs leaves less than 0.1"),
         ({"rival": Term("drag", 2)}, "drag, a force on each body by itself"),
     ],
 )

@@ -65,7 +65,7 @@ def stated(strengths: list[float], law: Law = NEWTON) -> dict[str, Constant]:
     used = torch.ones(UNITS, BODIES, dtype=torch.bool)
     equations = Equations.of(errors, columns, block, len(own), used)
     size = torch.ones(len(columns), dtype=torch.float64)
-    statement = Statement(law, own, tried, size, equations, equations)
+    statement = Statement(law, own, tried, size, equations, equations, worth=0.1)
     chosen = range(len(own), len(columns))
     return statement.of(equations.total.fit(chosen)).constants
 
