@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gnsim.models.terms import Term
@@ -29,7 +29,8 @@ class Evidence:
 
     `left` are held-out errors of each body beside the `law` alone and `corrected`, `off` the errors
     of positions of rollouts over the held-out data; `on_training` are errors there, `noise` what is
-    noise of an error (NaN where nobody knows). `new` are the constants of the correction,
+    noise of an error (NaN where nobody knows); bodies that are not `telling` give too little
+    evidence to object. `new` are the constants of the correction,
     `rival` is a force on each body by itself that explains no less, and `further` the force of
     pairs that would explain most of what the correction leaves of a body.
     """
@@ -38,6 +39,7 @@ class Evidence:
     off: Mapping[str, Float[Tensor, " bodies"]]
     on_training: Float[Tensor, " bodies"]
     noise: Float[Tensor, " bodies"]
+    telling: Bool[Tensor, " bodies"]
     new: Mapping[str, Constant]
     rival: Term | None
     further: Further | None
@@ -48,10 +50,11 @@ def correction_verdict(evidence: Evidence) -> Verdict:
     before, after = evidence.left["law"], evidence.left["corrected"]
     noise = evidence.noise.nan_to_num(0.0)
     fall = 1 - _mean_ratio(after, before)
-    rise = float((torch.maximum(after, noise) / torch.maximum(before, noise)).max())
+    grown = torch.maximum(after, noise) / torch.maximum(before, noise)
+    rise = float(grown[evidence.telling].max())
     seen, fitted = (torch.maximum(x, noise) for x in (after, evidence.on_training))
     apart = _mean_ratio(seen, fitted)
-    share = _share_left(before, after, noise)
+    share = _share_left(*(x[evidence.telling] for x in (before, after, noise)))
     off = _mean_ratio(evidence.off["corrected"], evidence.off["law"])
     doubtful, rival, further = vague(evidence.new), evidence.rival, evidence.further
     beside = 1.0 if further is None else _share_beside(further, after, noise)

@@ -1,5 +1,6 @@
 """Errors of a law in windows of the data, and what each force beside it would change of them."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -27,9 +28,8 @@ class Linearised:
     def __init__(self, law: Law, problem: Problem, forces: Callable[[State], Tensor]) -> None:
         dynamics = law.dynamics()
         problem = problem.settled(dynamics)
-        errors = signed_errors(dynamics, problem).movedim(1, 0)
-        self.errors = errors.reshape(len(errors), -1, problem.bodies, errors.shape[-1])
-        found = columns(dynamics, problem, forces)
+        self.errors = of_windows(signed_errors(dynamics, problem), problem)
+        found = columns(dynamics, problem, forces)[:, -1:]
         self.columns = found.view(len(found), *self.errors.shape)
         self.block = blocks_of(problem)
         self.noisy = problem.noisy
@@ -45,11 +45,43 @@ class Linearised:
         return self.errors - torch.einsum("c,ckubd->kubd", x, self.columns[: len(x)])
 
     def equations(
-        self, size: Float[Tensor, " columns"], always: int, used: Bool[Tensor, "units bodies"]
+        self,
+        size: Float[Tensor, " columns"],
+        always: int,
+        used: Bool[Tensor, "units bodies"],
+        evidence: Float[Tensor, " bodies"],
     ) -> Equations:
         """With columns over their `size`."""
         scaled = self.columns / size.view(-1, 1, 1, 1, 1)
-        return Equations.of(self.errors, scaled, self.block, always, used)
+        return Equations.of(self.errors, scaled, self.block, always, used, evidence)
+
+
+def of_windows(
+    errors: Float[Tensor, "nodes kinds dim"], problem: Problem
+) -> Float[Tensor, "1 units bodies dim"]:
+    """By window and body. Of exact positions and velocities the velocities alone: a mean
+    acceleration that they tell has less of the rounding of the data in it."""
+    return errors[:, -1].reshape(1, -1, problem.bodies, errors.shape[-1])
+
+
+def evidence_of(problem: Problem) -> Float[Tensor, " bodies"]:
+    """How many independent pieces of evidence each body gives, over their mean.
+
+    As many as its acceleration turns by quarters from window to window, and one for each system, up
+    to the number of windows: what is left of a body that goes round slowly is the same in hundreds
+    of windows, and constants that imitate it cost nothing there.
+    """
+    windows, bodies = problem.windows, problem.bodies
+    path = windows.path
+    change = (path.velocity[-1] - path.velocity[0]).view(-1, bodies, path.dim)
+    order = torch.argsort(windows.system * (windows.start.max() + 1) + windows.start, stable=True)
+    direction = torch.nn.functional.normalize(change[order], dim=2)
+    follows = windows.system[order].diff() == 0
+    cosine = (direction[1:] * direction[:-1]).sum(2)[follows].clamp(-1, 1)
+    turns = torch.arccos(cosine).sum(0) / (0.5 * math.pi)
+    systems = len(windows.system.unique())
+    pieces = (systems + turns).clamp_max(len(windows.start))
+    return pieces / pieces.mean()
 
 
 def usual(errors: Float[Tensor, "kinds units bodies dim"]) -> Bool[Tensor, "units bodies"]:

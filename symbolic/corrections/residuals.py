@@ -6,14 +6,14 @@ of the noise of the data; else from window to window noise is new, and a force c
 that high differences of what successive windows miss are noise alone.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
-from gnsim.integrators import DOP853
+from gnsim.integrators.base import Integrator
 from gnsim.models.vector_pairs import relative_motion
 from gnsim.noise import LEAST_FRAMES, noise
 from gnsim.state import State, Trajectory
@@ -21,7 +21,7 @@ from gnsim.symbolic.corrections.own_numbers import accelerations
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.potential import ClosedFormPotential
 from gnsim.symbolic.problem import Problem
-from gnsim.symbolic.window_errors import signed_errors
+from gnsim.symbolic.window_errors import signed_errors, step_error
 from gnsim.windows import WindowSampler, acceleration_scale
 
 #: places in the data, and windows in a row at each
@@ -33,8 +33,6 @@ _BEYOND = 2.0
 _BY_CHANCE, _APART = 4.0, 2
 #: what rounding makes of the last digits of velocities that a computer integrated
 _DIGITS = 4 * torch.finfo(torch.float64).eps
-#: tolerances are made so many times as large to see what the integrator makes
-_COARSER = 10.0
 
 
 @dataclass(frozen=True)
@@ -75,17 +73,18 @@ class Residuals:
         return above | (resolved & remembered & self.noise_of_bodies.isfinite())
 
 
-def residuals(law: Law, trajectory: Trajectory, steps: int, integrator: DOP853) -> Residuals:
+def residuals(
+    law: Law, trajectory: Trajectory, steps: int, integrator: Integrator, substeps: int = 1
+) -> Residuals:
     """Those of `law` in windows of `steps` steps, in stretches spread over `trajectory`."""
     sampler = WindowSampler(trajectory.to(torch.float64), steps)
     windows = sampler.stretches(_STRETCHES, _LENGTH)
     dynamics = law.dynamics()
-    problem = Problem.cut(sampler, windows, integrator, 1).settled(dynamics)
+    problem = Problem.cut(sampler, windows, integrator, substeps).settled(dynamics)
     length = sampler.in_a_row(_LENGTH)
     shape = (-1, length, problem.bodies)
     series = signed_errors(dynamics, problem)[:, -1].reshape(*shape, trajectory.dim)
-    coarser = replace(problem, integrator=DOP853(_COARSER * integrator.tolerance))
-    floor = _floor(dynamics, problem, coarser).reshape(shape).amax(1)
+    floor = _floor(dynamics, problem).reshape(shape).amax(1)
     if problem.noisy:
         known = problem.noise_share().square().mean(1).reshape(shape).mean(1).sqrt()
     else:
@@ -124,16 +123,16 @@ def _correlation(
     return found, _BY_CHANCE / (one[:, :, 0].numel()) ** 0.5
 
 
-def _floor(dynamics: Dynamics, problem: Problem, coarser: Problem) -> Float[Tensor, " nodes"]:
+def _floor(dynamics: Dynamics, problem: Problem) -> Float[Tensor, " nodes"]:
     """What integrator and rounding make: below that nothing is known."""
-    change = signed_errors(dynamics, problem) - signed_errors(dynamics, coarser)
+    of_step = step_error(dynamics, problem)[:, -1]
     path = problem.windows.path
     span = float(path.t[-1] - path.t[0])
     last = path[len(path) - 1]
     exact = path.velocity_given and path.noise is None
     rounding = _DIGITS * (last.velocity / span if exact else 2 * last.q / span**2)
     scale = acceleration_scale(problem.windows)[-1, :, 0]
-    return torch.maximum(change[:, -1].norm(dim=1), rounding.norm(dim=1) / scale)
+    return torch.maximum(of_step, rounding.norm(dim=1) / scale)
 
 
 @dataclass(frozen=True)

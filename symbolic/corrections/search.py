@@ -10,7 +10,7 @@ from torch import Tensor
 from gnsim.models.terms import KINDS, Term
 from gnsim.state import State
 from gnsim.symbolic.corrections.columns import of_monomials, of_terms
-from gnsim.symbolic.corrections.linearised import Linearised, usual
+from gnsim.symbolic.corrections.linearised import Linearised, evidence_of, usual
 from gnsim.symbolic.corrections.monomials import Monomial, monomials
 from gnsim.symbolic.corrections.own_numbers import changes, numbers
 from gnsim.symbolic.corrections.statement import Correction, Statement
@@ -23,8 +23,11 @@ _MOST = 6
 #: by how much the logarithms of the held-out errors of all bodies together must fall for each new
 #: constant; in noise, by how much that of the likelihood of all held-out errors must rise
 _GAIN, _LIKELIER = 0.3, 5.0
-#: share of its error that is left of a body that a correction explains, at most
-_EXPLAINED = 0.5
+#: share of its error that is left of a body that a correction explains, at most; and below which a
+#: correction claims nothing
+_EXPLAINED, _CLAIMED = 0.5, 0.01
+#: share of the mean evidence below which a body says nothing for or against a correction
+TELLING = 0.3
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,14 @@ def search(law: Law, train: Problem, held_out: Problem, attributes: Sequence[str
         return torch.cat([changes(law, own, state), of_pairs(state), of_bodies(state)])
 
     data, other = (Linearised(law, problem, forces) for problem in (train, held_out))
-    size, always = data.sizes, len(own)
+    size, always, evidence = data.sizes, len(own), evidence_of(train)
     whole = torch.ones(data.errors.shape[1:3], dtype=torch.bool)
-    x = data.equations(size, always, whole & usual(data.errors)).total.fit([]).x / size[:always]
+    first = data.equations(size, always, whole & usual(data.errors), evidence)
+    x = first.total.fit([]).x / size[:always]
     used = [usual(part.without(x)) for part in (data, other)]
     equations, others = (
-        part.equations(size, always, u) for part, u in zip((data, other), used, strict=True)
+        part.equations(size, always, u, evidence)
+        for part, u in zip((data, other), used, strict=True)
     )
     acting = (data.columns != 0).flatten(1).any(1).tolist()
     candidates = [k for k in range(always, always + len(tried)) if acting[k]]
@@ -132,12 +137,15 @@ def _further(
 ) -> tuple[int, int, float] | None:
     """The column that explains most of what is left of a body, that body, and what it leaves.
 
-    Of bodies of whose errors the chosen columns explain half at least: of others, who knows.
+    Of bodies of whose errors the chosen columns explain half at least, and not all but a hundredth:
+    of others who knows, and forces below a hundredth of a correction are none of its business. Nor
+    of those that give little evidence, which a further force may imitate.
     """
     nothing = held_out.left_by(train.fit([]).x, [])
     here = train.fit(chosen)
     left = held_out.left_by(here.x, chosen)
-    explained = left < _EXPLAINED**2 * nothing
+    explained = (left < _EXPLAINED**2 * nothing) & (left > _CLAIMED**2 * nothing)
+    explained &= train.evidence >= TELLING
     others = [k for k in candidates if k not in chosen]
     if not others or not bool(explained.any()):
         return None

@@ -26,6 +26,8 @@ _ALIKE = 0.3
 _VELOCITY, _SINGLE = "c", "k"
 #: terms that a shared constant is for, at least
 _SHARING = 2
+#: standard errors by which strengths may be off simple ratios
+_AGREEING = 3.0
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,15 @@ class Statement:
     def of(self, solution: Solution) -> Correction:
         """The correction that a subset says, with terms whose dimensions fit where these do.
 
-        Constants are shared where that costs no more than those are worth that it saves: of ratios
-        of two numbers, 40 % are within a fiftieth of a simple one by chance.
+        Of ratios of two numbers, 40 % are within a fiftieth of a simple one by chance: where only
+        two terms share a constant, that must also cost no more than the constant is worth.
         """
         solution = self._with_fitting_dimensions(solution)
-        free = self._fitted(self._separate(solution))
-        shared = self._fitted(self._shared(solution))
+        free, parts = self._fitted(self._separate(solution)), self._shared(solution)
+        shared = self._fitted(parts)
+        few = max((len(part.terms) for part in parts), default=0) <= _SHARING
         saved = len(free.constants) - len(shared.constants)
-        return shared if shared.cost <= free.cost + self.worth * saved else free
+        return free if few and shared.cost > free.cost + self.worth * saved else shared
 
     def _free_names(self, stem: str) -> Iterator[str]:
         """``k0, k1, ...`` as far as the law has no constants of these names."""
@@ -166,7 +169,7 @@ class Statement:
             values.append(float(strengths[place]) / strength)
             doubt.append(sure[place])
         multiples = simple_multiples(values, doubt.index(min(doubt)))
-        if multiples is None:
+        if multiples is None or not _agree(values, doubt, multiples):
             return self._separate(solution)
         if values[0] * multiples[0] < 0:
             multiples = [-m for m in multiples]
@@ -218,6 +221,22 @@ class Statement:
             for place, expr in enumerate(self.tried[k - len(self.own)].components):
                 sums[place] += multiple * strength * expr
         return sums[0], sums[1]
+
+
+def _agree(values: Sequence[float], doubt: Sequence[float], multiples: Sequence[int]) -> bool:
+    """Whether `values`, of relative errors `doubt`, are in the ratios of `multiples`.
+
+    Within three standard errors, of the one that is known best too.
+    """
+    best = list(doubt).index(min(doubt))
+    off = [
+        value * multiples[best] / (values[best] * multiple) - 1
+        for value, multiple in zip(values, multiples, strict=True)
+    ]
+    return all(
+        abs(o) <= _AGREEING * (d**2 + doubt[best] ** 2) ** 0.5
+        for o, d in zip(off, doubt, strict=True)
+    )
 
 
 def _constant(part: _Part, strength: float, error: float, units: Units) -> Constant:

@@ -1,8 +1,9 @@
 """Which of many forces, added to a law, explain what it leaves: normal equations by body.
 
 Errors of each body count by their own size: the cost is the mean over bodies of the logarithm of
-what is left, so that no body's units or noise need be known, and none rules. With the sizes as
-weights that is a weighted linear fit, repeated until they settle.
+what is left, so that no body's units or noise need be known, and none rules; weighed by how many
+independent pieces of evidence each gives. With the sizes as weights that is a weighted linear fit,
+repeated until they settle.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-_ROUNDS, _SETTLED = 30, 1e-4
+_ROUNDS, _SETTLED = 60, 1e-4
 _TINY = 1e-300
 #: blocks that a standard error is told by at least
 _LEAST_BLOCKS = 5
@@ -26,35 +27,52 @@ class Sums:
     """Normal equations of errors and columns, apart for each body.
 
     Columns have unit size. The first `always` belong to the law itself and are in every subset.
+    Bodies are weighed by their `evidence`.
     """
 
     gram: Float[Tensor, "bodies columns columns"]
     right: Float[Tensor, "bodies columns"]
     square: Float[Tensor, " bodies"]
     count: Float[Tensor, " bodies"]
+    evidence: Float[Tensor, " bodies"]
     always: int
 
     def fit(self, chosen: Sequence[int], left: Tensor | None = None) -> "Solution":
         """The strengths of the law's own columns and of those `chosen`, and what they leave.
 
         `left`, the sum of squares that a similar subset leaves of each body, is where the weights
-        begin.
+        begin; and then where each body would be explained best by itself. The mean logarithm has
+        several minima, and where a body was far off before, its weight grows back too slowly.
         """
         index = torch.tensor([*range(self.always), *chosen], dtype=torch.long)
         gram, right = self.gram[:, index][:, :, index], self.right[:, index]
-        left = self.square + self.count * _ROUNDING**2 if left is None else left
+        usual = self.square + self.count * _ROUNDING**2 if left is None else left
+        each = self._solved(gram, right)
+        alone = self._left(gram, right, each[:, :, None])
+        found = [self._settled(gram, right, begin) for begin in (usual, alone)]
+        x, left = min(found, key=lambda one: self.cost(one[1]))
+        return Solution(tuple(chosen), x, left, self.cost(left))
+
+    def _settled(self, gram: Tensor, right: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+        """Strengths, and what they leave, from these sizes on until they no longer change."""
         for _ in range(_ROUNDS):
-            weight = self.count / left.clamp_min(_TINY)
+            weight = self.evidence * self.count / left.clamp_min(_TINY)
             a = (weight[:, None, None] * gram).sum(0)
             b = (weight[:, None] * right).sum(0)
-            size = a.diagonal().sqrt().clamp_min(_TINY)
-            scaled = (a / size / size[:, None], (b / size)[:, None])
-            # the law's own numbers may have a scale that nothing tells
-            x = torch.linalg.lstsq(*scaled, rcond=1e-14, driver="gelsd").solution[:, 0] / size
+            x = self._solved(a[None], b[None])[0]
             before, left = left, self._left(gram, right, x)
             if bool(((left / before).log().abs() < _SETTLED).all()):
                 break
-        return Solution(tuple(chosen), x, left, self.cost(left))
+        return x, left
+
+    @staticmethod
+    def _solved(
+        a: Float[Tensor, "some columns columns"], b: Float[Tensor, "some columns"]
+    ) -> Float[Tensor, "some columns"]:
+        """Of several normal equations; the law's own numbers may have a scale nothing tells."""
+        size = a.diagonal(dim1=1, dim2=2).sqrt().clamp_min(_TINY)
+        scaled = (a / size[:, None] / size[:, :, None], (b / size)[..., None])
+        return torch.linalg.lstsq(*scaled, rcond=1e-14, driver="gelsd").solution[..., 0] / size
 
     def left_by(self, x: Float[Tensor, " some"], chosen: Sequence[int]) -> Float[Tensor, " bodies"]:
         """The sum of squares of each body that given strengths leave."""
@@ -62,22 +80,28 @@ class Sums:
         return self._left(self.gram[:, index][:, :, index], self.right[:, index], x)
 
     def _left(self, gram: Tensor, right: Tensor, x: Tensor) -> Float[Tensor, " bodies"]:
-        left = self.square - 2 * right @ x + ((gram @ x) * x).sum(1)
+        """Of strengths [columns], or of some for each body [bodies, columns, 1]."""
+        if x.dim() == 1:
+            x = x.expand(len(gram), -1)[..., None]
+        left = self.square - 2 * (right[:, None] @ x).flatten() + (x.mT @ gram @ x).flatten()
         return torch.maximum(left, 1e-15 * self.square).clamp_min(0) + self.count * _ROUNDING**2
 
     def cost(self, left: Float[Tensor, " bodies"]) -> float:
         """Mean over bodies of the logarithm of the error that is left."""
-        return float(0.5 * (left / self.count).log().mean())
+        logs = 0.5 * (left / self.count).log()
+        return float((self.evidence * logs).sum() / self.evidence.sum())
 
     def of_bodies(self, kept: Int[Tensor, " some"]) -> "Sums":
         """Those of some bodies only."""
-        some = (self.gram[kept], self.right[kept], self.square[kept], self.count[kept])
-        return Sums(*some, self.always)
+        each = (self.gram, self.right, self.square, self.count, self.evidence)
+        gram, right, square, count, evidence = (values[kept] for values in each)
+        return Sums(gram, right, square, count, evidence, self.always)
 
     def less(self, other: "Sums") -> "Sums":
         """Without those of a part of the data."""
         gram, right = self.gram - other.gram, self.right - other.right
-        return Sums(gram, right, self.square - other.square, self.count - other.count, self.always)
+        square, count = self.square - other.square, self.count - other.count
+        return Sums(gram, right, square, count, self.evidence, self.always)
 
 
 @dataclass(frozen=True)
@@ -88,6 +112,7 @@ class Equations:
     right: Float[Tensor, "blocks bodies columns"]
     square: Float[Tensor, "blocks bodies"]
     count: Float[Tensor, "blocks bodies"]
+    evidence: Float[Tensor, " bodies"]
     always: int
 
     @classmethod
@@ -98,6 +123,7 @@ class Equations:
         block: Int[Tensor, " units"],
         always: int,
         used: Bool[Tensor, "units bodies"],
+        evidence: Float[Tensor, " bodies"],
     ) -> "Equations":
         """`used` says which errors count."""
         parts = []
@@ -111,29 +137,32 @@ class Equations:
             n = kinds * dim * used[some].sum(0).to(y)
             parts.append((a @ a.mT, (a @ y[..., None])[..., 0], y.square().sum(1), n))
         gram, right, square, count = (torch.stack(each) for each in zip(*parts, strict=True))
-        return cls(gram, right, square, count, always)
+        return cls(gram, right, square, count, evidence, always)
 
     @cached_property
     def total(self) -> Sums:
         """Of all blocks."""
         parts = (self.gram.sum(0), self.right.sum(0), self.square.sum(0), self.count.sum(0))
-        return Sums(*parts, self.always)
+        gram, right, square, count = parts
+        return Sums(gram, right, square, count, self.evidence, self.always)
 
     def block(self, k: int) -> Sums:
         """Of one block."""
-        return Sums(self.gram[k], self.right[k], self.square[k], self.count[k], self.always)
+        each = (self.gram, self.right, self.square, self.count)
+        gram, right, square, count = (values[k] for values in each)
+        return Sums(gram, right, square, count, self.evidence, self.always)
 
     def combined(self, sums: Float[Tensor, "columns new"], always: int) -> "Equations":
         """Those of sums of columns, of which the first `always` are in every subset."""
         gram = torch.einsum("cn,kbcd,dm->kbnm", sums, self.gram, sums)
         right = torch.einsum("cn,kbc->kbn", sums, self.right)
-        return Equations(gram, right, self.square, self.count, always)
+        return Equations(gram, right, self.square, self.count, self.evidence, always)
 
     def restricted(self, chosen: Sequence[int]) -> "Equations":
         """Those of the law's own columns and the chosen ones alone."""
         index = torch.tensor([*range(self.always), *chosen], dtype=torch.long)
         gram, right = self.gram[:, :, index][:, :, :, index], self.right[:, :, index]
-        return Equations(gram, right, self.square, self.count, self.always)
+        return Equations(gram, right, self.square, self.count, self.evidence, self.always)
 
     def errors_of(
         self, chosen: Sequence[int]

@@ -25,6 +25,7 @@ GOOD = Evidence(
     off={"law": sizes(0.1, 0.1, 0.1), "corrected": sizes(0.01, 0.01, 0.1)},
     on_training=sizes(1e-6, 1e-5, 1e-3),
     noise=sizes(1e-8, 1e-8, torch.nan),
+    telling=torch.tensor([True, True, True]),
     new={"c": Constant(1.0, 0.01)},
     rival=None,
     further=Further(TERM, 1, 0.9),
@@ -59,6 +60,14 @@ def test_each_check_can_fail(change: dict, part: str) -> None:
     failed = [reason for reason in verdict.reasons if reason.startswith("failed: ")]
     assert not verdict.verified and verdict.status == "candidate"
     assert len(failed) == 1 and part in failed[0]
+
+
+def test_a_body_that_tells_little_does_not_object() -> None:
+    left = {"law": sizes(1, 1, 1), "corrected": sizes(0.02, 1.2, 1)}
+    evidence = replace(GOOD, left=left, on_training=left["corrected"])
+    assert not correction_verdict(evidence).verified
+    telling = torch.tensor([True, False, True])
+    assert correction_verdict(replace(evidence, telling=telling)).verified
 
 
 def test_what_is_below_the_noise_tells_nothing() -> None:

@@ -18,6 +18,7 @@ NEWTON = Law("G*mass_i*mass_j/r**2", {"G": Constant(2.0, 1e-9)}, 3)
 MASSES = symbol("mass_i") * symbol("mass_j")
 R = symbol("r")
 UNITS, BODIES = 400, 3
+EVEN = torch.ones(BODIES, dtype=torch.float64)
 C = 5.0
 
 
@@ -63,7 +64,7 @@ def stated(strengths: list[float], law: Law = NEWTON) -> dict[str, Constant]:
         errors = errors + strength * columns[len(own) + k]
     block = torch.arange(UNITS) * 10 // UNITS
     used = torch.ones(UNITS, BODIES, dtype=torch.bool)
-    equations = Equations.of(errors, columns, block, len(own), used)
+    equations = Equations.of(errors, columns, block, len(own), used, EVEN)
     size = torch.ones(len(columns), dtype=torch.float64)
     statement = Statement(law, own, tried, size, equations, equations, worth=0.1)
     chosen = range(len(own), len(columns))

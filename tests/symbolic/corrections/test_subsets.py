@@ -9,6 +9,7 @@ from gnsim.symbolic.corrections.structure import simple_multiples
 from gnsim.symbolic.corrections.subsets import Equations, grown
 
 UNITS, BODIES, COLUMNS = 400, 3, 12
+EVEN = torch.ones(BODIES, dtype=torch.float64)
 NOISE = 1e-3
 
 
@@ -23,7 +24,9 @@ def equations(strengths: dict[int, float], noise: float = NOISE) -> Equations:
     for k, strength in strengths.items():
         errors = errors + strength * columns[k]
     block = torch.arange(UNITS) * 10 // UNITS
-    return Equations.of(errors, columns, block, 0, torch.ones(UNITS, BODIES, dtype=torch.bool))
+    return Equations.of(
+        errors, columns, block, 0, torch.ones(UNITS, BODIES, dtype=torch.bool), EVEN
+    )
 
 
 def test_the_right_columns_are_found_one_after_the_other() -> None:
@@ -61,7 +64,7 @@ def test_what_one_body_alone_feels_is_no_force_of_pairs() -> None:
     errors[:, :, 0] += columns[0, :, :, 0]
     block = torch.arange(UNITS) * 10 // UNITS
     total = Equations.of(
-        errors, columns, block, 0, torch.ones(UNITS, BODIES, dtype=torch.bool)
+        errors, columns, block, 0, torch.ones(UNITS, BODIES, dtype=torch.bool), EVEN
     ).total
     assert abs(float(total.fit([0]).x)) < 3 * NOISE
     assert float(total.right.sum() / total.gram.sum()) > 0.3
@@ -74,9 +77,9 @@ def test_what_is_no_number_has_no_say() -> None:
     used = torch.ones(UNITS, BODIES, dtype=torch.bool)
     errors[:, 3, 1], used[3, 1] = torch.nan, False
     block = torch.arange(UNITS) * 10 // UNITS
-    found = Equations.of(errors, columns, block, 0, used)
+    found = Equations.of(errors, columns, block, 0, used, EVEN)
     assert float(found.total.fit([0]).x) == pytest.approx(0.5)
-    spoiled = Equations.of(errors, columns, block, 0, torch.ones_like(used))
+    spoiled = Equations.of(errors, columns, block, 0, torch.ones_like(used), EVEN)
     assert not bool(spoiled.total.square.isfinite().all())
 
 
@@ -85,7 +88,7 @@ def test_few_blocks_tell_no_standard_errors() -> None:
     columns = torch.randn(1, 1, UNITS, BODIES, 2, generator=generator, dtype=torch.float64)
     used = torch.ones(UNITS, BODIES, dtype=torch.bool)
     few, many = (
-        Equations.of(0.5 * columns[0], columns, torch.arange(UNITS) * k // UNITS, 0, used)
+        Equations.of(0.5 * columns[0], columns, torch.arange(UNITS) * k // UNITS, 0, used, EVEN)
         for k in (3, 10)
     )
     assert bool(torch.isinf(few.errors_of([0])[1]).all())
@@ -104,3 +107,30 @@ def test_few_blocks_tell_no_standard_errors() -> None:
 def test_simple_ratios_are_whole_numbers(values: list[float], expected: list[int] | None) -> None:
     found = simple_multiples(values, 0)
     assert found == expected or (found is not None and [-k for k in found] == expected)
+
+
+def test_a_body_that_is_far_off_at_first_is_not_given_up() -> None:
+    """The mean logarithm has a minimum for each body that is given up."""
+    generator = torch.Generator().manual_seed(1)
+    columns = torch.randn(2, 1, UNITS, BODIES, 2, generator=generator, dtype=torch.float64)
+    columns[1, :, :, 1:] = 0.0
+    errors = 1e-6 * torch.randn(columns.shape[1:], generator=generator, dtype=torch.float64)
+    errors = errors + columns[0] + columns[1]
+    block = torch.arange(UNITS) * 10 // UNITS
+    used = torch.ones(UNITS, BODIES, dtype=torch.bool)
+    total = Equations.of(errors, columns, block, 0, used, EVEN).total
+    begun = torch.tensor([1e6, 1e-9, 1e-9], dtype=torch.float64)
+    assert total.fit([0, 1], begun).x.tolist() == pytest.approx([1.0, 1.0], abs=1e-6)
+
+
+def test_more_evidence_weighs_more() -> None:
+    """Two bodies ask for different strengths: the one with more evidence has its way."""
+    generator = torch.Generator().manual_seed(0)
+    columns = torch.randn(1, 1, UNITS, 2, 2, generator=generator, dtype=torch.float64)
+    errors = columns[0] * torch.tensor([1.0, 2.0], dtype=torch.float64)[:, None]
+    block = torch.arange(UNITS) * 10 // UNITS
+    used = torch.ones(UNITS, 2, dtype=torch.bool)
+    for evidence, wanted in (([1.9, 0.1], 1.0), ([0.1, 1.9], 2.0)):
+        weights = torch.tensor(evidence, dtype=torch.float64)
+        total = Equations.of(errors, columns, block, 0, used, weights).total
+        assert float(total.fit([0]).x) == pytest.approx(wanted, abs=1e-3)
