@@ -95,10 +95,13 @@ def counts(cases: dict[str, Any]) -> list[str]:
     shares = [
         f"{what}: {sum(map(right, found))} of {len(found)}"
         for what, found in (("clean", clean), ("1 % noise", noisy), ("positions alone", still))
+        if found
     ]
+    named = f" ({'; '.join(wrong)})" if wrong else ""
     return [
         f"The six published laws in the plane and in space, found and verified: "
-        f"{'; '.join(shares)}. Wrong laws called verified among all in this table: {len(wrong)}."
+        f"{'; '.join(shares)}. Wrong laws called verified among all in this table: "
+        f"{len(wrong)}{named}."
     ]
 
 

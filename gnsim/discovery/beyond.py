@@ -19,11 +19,16 @@ from gnsim.metrics import relative_position_error
 from gnsim.noise import STILL, as_noisy_as, measured_noise, quiet_steps
 from gnsim.simulator import DivergedError, Simulator
 from gnsim.state import Trajectory
-from gnsim.symbolic.corrections.joint import errors_of, refit_together
+from gnsim.symbolic.corrections.joint import errors_of, pruned, refit_together
 from gnsim.symbolic.corrections.linearised import evidence_of
 from gnsim.symbolic.corrections.monomials import monomials
 from gnsim.symbolic.corrections.residuals import Projected, Residuals, projected, residuals
-from gnsim.symbolic.corrections.search import TELLING, Searched, search
+from gnsim.symbolic.corrections.search import (
+    TELLING,
+    Searched,
+    search,
+    worth_of_a_constant,
+)
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.problem import Problem
 
@@ -112,6 +117,8 @@ def beyond(dataset: Dataset, law: Law, seed: int, tell: Progress) -> Beyond:
     joined = None
     if searched.chosen is not None:
         fitted = refit_together(searched.chosen.beside(alone), train)
+        worth = worth_of_a_constant(valid)
+        fitted = pruned(fitted, searched.chosen.constants, train, valid, worth)
         left["corrected"], off["corrected"] = (
             _sizes(fitted.law, test),
             _off(fitted.law, dataset.test),

@@ -6,9 +6,10 @@ double, steps are those of DOP853, and a number is moved by a thousandth of itse
 rounding makes of the difference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+import sympy
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,6 +23,7 @@ from gnsim.symbolic.corrections.linearised import (
 from gnsim.symbolic.corrections.own_numbers import Number, numbers
 from gnsim.symbolic.corrections.subsets import Equations
 from gnsim.symbolic.law import Law
+from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.problem import Problem, residuals_over_noise
 from gnsim.symbolic.window_errors import signed_errors
 
@@ -42,7 +44,7 @@ class Refitted:
 
     @property
     def mean_logarithm(self) -> float:
-        """Of what is left of each body, where errors are not many times their usual size."""
+        """Of the square of what is left of each body, where that is not many times the usual."""
         kept = usual(self.rests)
         squares = torch.where(kept, self.rests.square().sum((0, 3)), 0.0).sum(0)
         return float((self.evidence * (squares / kept.sum(0)).log()).mean())
@@ -68,6 +70,45 @@ def refit_together(law: Law, train: Problem) -> Refitted:
         if not gained > _SETTLED:
             break
     return best
+
+
+def pruned(
+    fitted: Refitted, new: Collection[str], train: Problem, held_out: Problem, worth: float
+) -> Refitted:
+    """Without the terms that held-out data do not ask for once all is fitted together.
+
+    The search is linear, and puts beside a strong correction terms for what is not linear in it. A
+    term goes with its constant of `new` where the held-out error rises by no more than a constant
+    is `worth`; constants that several terms share stay.
+    """
+
+    def doubt(name: str) -> float:
+        constant = fitted.law.constants[name]
+        return (constant.stderr or 0.0) / abs(constant.value or 1.0)
+
+    for name in sorted(new, key=doubt, reverse=True):
+        less = _without(fitted.law, name)
+        if less is None:
+            continue
+        trial = refit_together(less, train)
+        if _held_out(trial.law, held_out) <= _held_out(fitted.law, held_out) + worth:
+            fitted = trial
+    return fitted
+
+
+def _without(law: Law, name: str) -> Law | None:
+    """`law` without the terms that a constant multiplies; None where none does, or all do."""
+    parts = [e.subs(symbol(name), 0) for e in (law.radial_expr, law.transverse_expr)]
+    shared = any(part.has(sympy.nan, sympy.zoo, sympy.oo) for part in parts)
+    if shared or parts == [0, 0]:
+        return None
+    kept = {n: c for n, c in law.constants.items() if n != name}
+    return replace(law, radial=parts[0], transverse=parts[1], constants=kept)
+
+
+def _held_out(law: Law, problem: Problem) -> float:
+    """The mean logarithm of the error, over bodies by their evidence."""
+    return 0.5 * Refitted(law, errors_of(law, problem), evidence_of(problem)).mean_logarithm
 
 
 def _improved(here: Refitted, moved: Sequence[Number], train: Problem) -> Refitted:

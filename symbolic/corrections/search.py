@@ -98,8 +98,7 @@ def search(law: Law, train: Problem, held_out: Problem, attributes: Sequence[str
     )
     acting = (data.columns != 0).flatten(1).any(1).tolist()
     candidates = [k for k in range(always, always + len(tried)) if acting[k]]
-    noisy, count = data.noisy, others.total.count
-    worth = _LIKELIER / float(count.sum()) if noisy else _GAIN / len(count)
+    worth = worth_of_a_constant(held_out)
     statement = Statement(law, own, tried, size, equations, others, worth)
     nothing, *found = [statement.of(s) for s in grown(equations.total, candidates, _MOST)]
     chosen = _chosen(nothing, found, worth)
@@ -111,6 +110,13 @@ def search(law: Law, train: Problem, held_out: Problem, attributes: Sequence[str
         most = _further(equations.total, others.total, places, candidates)
         further = None if most is None else Further(tried[most[0] - always], *most[1:])
     return Searched((nothing.cost, nothing.held_out), tuple(found), chosen, rivals, further)
+
+
+def worth_of_a_constant(held_out: Problem) -> float:
+    """By how much the mean logarithm of the held-out error must fall for it."""
+    if not held_out.noisy:
+        return _GAIN / held_out.bodies
+    return _LIKELIER / (len(held_out.windows.start) * held_out.bodies * held_out.windows.path.dim)
 
 
 def single_bodies(law: Law, attributes: Sequence[str]) -> list[Term]:

@@ -26,7 +26,7 @@ CUBIC = 0.02
 @pytest.fixture(scope="module")
 def path(as_users_run_it) -> Trajectory:
     """Springs with a cubic term of a percent, between three bodies of mass one."""
-    settings = {"trajectories": 15, "bodies": 3, "dim": 2, "frames": 2, "equal_masses": True}
+    settings = {"trajectories": 10, "bodies": 3, "dim": 2, "frames": 2, "equal_masses": True}
     with as_users_run_it():
         start = simulate("spring", **settings)[0]
         law = replace(SPRINGS, radial=f"{CUBIC}*(r - 1.0)**3")
@@ -161,7 +161,7 @@ def test_the_folder_of_a_discovery_is_left_alone(
 
 def test_a_drag_is_not_called_a_force_of_pairs() -> None:
     """Friction between the bodies imitates a drag of each by itself."""
-    data = gs.load("damped", bodies=3, dim=2, equal_masses=True, trajectories=15, frames=31)
+    data = gs.load("damped", bodies=3, dim=2, equal_masses=True, trajectories=10, frames=13)
     found = gs.discover(data, beyond=SPRINGS)
     assert found.searched.rival is not None and found.searched.rival.name.startswith("drag")
     assert not found.best.corrected
