@@ -87,10 +87,13 @@ def test_cases_are_counted_with_those_of_their_kind(tables: ModuleType) -> None:
             "yukawa, 2D, seed 0": unsure,
         }
     )
-    assert "clean: 1 of 2; 1 % noise: 1 of 1; positions alone: 0 of 0" in told
-    assert "verified among all in this table: 0" in told
+    assert "clean: 1 of 2; 1 % noise: 1 of 1. Wrong" in told  # nothing of positions alone by itself
+    assert "verified among all in this table: 0." in told
     wrong = {**clean, "same_structure": False}
-    assert "verified among all in this table: 1" in tables.counts({"r2, 2D, seed 0": wrong})[0]
+    assert (
+        "verified among all in this table: 1 (r2, 2D, seed 0)."
+        in tables.counts({"r2, 2D, seed 0": wrong})[0]
+    )
 
 
 def test_intervals_are_held_against_the_constants_of_the_truth(tables: ModuleType) -> None:
