@@ -161,7 +161,7 @@ def test_the_folder_of_a_discovery_is_left_alone(
 
 def test_a_drag_is_not_called_a_force_of_pairs() -> None:
     """Friction between the bodies imitates a drag of each by itself."""
-    data = gs.load("damped", bodies=3, dim=2, equal_masses=True, trajectories=10, frames=13)
+    data = gs.load("damped", bodies=3, dim=2, equal_masses=True, trajectories=8, frames=13)
     found = gs.discover(data, beyond=SPRINGS)
     assert found.searched.rival is not None and found.searched.rival.name.startswith("drag")
     assert not found.best.corrected
