@@ -20,6 +20,8 @@ app = typer.Typer(
     name="gnsim",
     help="From trajectories of interacting bodies to a simulator and to the law that moves them.",
     no_args_is_help=True,
+    # paragraphs are filled to the width of the terminal
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
 )

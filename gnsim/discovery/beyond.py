@@ -23,12 +23,7 @@ from gnsim.symbolic.corrections.joint import errors_of, pruned, refit_together
 from gnsim.symbolic.corrections.linearised import evidence_of
 from gnsim.symbolic.corrections.monomials import monomials
 from gnsim.symbolic.corrections.residuals import Projected, Residuals, projected, residuals
-from gnsim.symbolic.corrections.search import (
-    TELLING,
-    Searched,
-    search,
-    worth_of_a_constant,
-)
+from gnsim.symbolic.corrections.search import Further, Searched, search, worth_of_a_constant
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.problem import Problem
 
@@ -51,6 +46,7 @@ class Beyond:
     data; `law` is the same with the correction and its verdict, None where none was found, and
     `still` what it leaves of them. `left` holds what both leave of each body's acceleration in the
     held-out windows of `sample`, and `off` how far their rollouts over the held-out data are off.
+    `further` is the force that would lower most what the correction leaves of a body.
     """
 
     dataset: Dataset
@@ -61,6 +57,7 @@ class Beyond:
     still: Residuals
     law: Law | None
     searched: Searched
+    further: Further | None
     sample: Problem
     left: Mapping[str, Float[Tensor, " bodies"]]
     off: Mapping[str, Float[Tensor, " bodies"]]
@@ -114,7 +111,7 @@ def beyond(dataset: Dataset, law: Law, seed: int, tell: Progress) -> Beyond:
     left, off = {"law": _sizes(alone, test)}, {"law": _off(alone, dataset.test)}
     rest = still = data.residuals(alone)
     tell(_FIT, 1, 2, "law and correction together")
-    joined = None
+    joined = further = None
     if searched.chosen is not None:
         fitted = refit_together(searched.chosen.beside(alone), train)
         worth = worth_of_a_constant(valid)
@@ -124,24 +121,24 @@ def beyond(dataset: Dataset, law: Law, seed: int, tell: Progress) -> Beyond:
             _off(fitted.law, dataset.test),
         )
         new = {n: c for n, c in fitted.law.constants.items() if n not in law.constants}
-        on_training = _sizes(fitted.law, train)
+        kept = [t for n, terms in searched.chosen.of.items() if n in new for t in terms]
+        further = searched.further(kept)
         evidence = Evidence(
             left,
             off,
-            on_training,
+            _sizes(fitted.law, train),
             rest.noise_of_bodies,
-            evidence_of(train) >= TELLING,
+            evidence_of(train),
             new,
             searched.rival,
-            searched.further,
+            further,
         )
         joined = replace(fitted.law, verdict=correction_verdict(evidence))
         still = data.residuals(joined)
     tell(_FIT, 2, 2, "")
     seconds = time.monotonic() - begun
-    return Beyond(
-        dataset, seed, law, alone, rest, still, joined, searched, test, left, off, seconds
-    )
+    found = (law, alone, rest, still, joined, searched, further)
+    return Beyond(dataset, seed, *found, test, left, off, seconds)
 
 
 @dataclass(frozen=True)

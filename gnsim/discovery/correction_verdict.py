@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gnsim.models.terms import Term
-from gnsim.symbolic.corrections.search import Further
+from gnsim.symbolic.corrections.search import TELLING, Further
 from gnsim.symbolic.corrections.statement import DETERMINED, vague
 from gnsim.symbolic.law import Constant, Verdict
 
@@ -29,33 +29,38 @@ class Evidence:
 
     `left` are held-out errors of each body beside the `law` alone and `corrected`, `off` the errors
     of positions of rollouts over the held-out data; `on_training` are errors there, `noise` what is
-    noise of an error (NaN where nobody knows); bodies that are not `telling` give too little
-    evidence to object. `new` are the constants of the correction,
-    `rival` is a force on each body by itself that explains no less, and `further` the force of
-    pairs that would explain most of what the correction leaves of a body.
+    noise of an error (NaN where nobody knows); bodies count in means by their `weight`, and those
+    that give too little evidence do not object. `new` are the constants of the correction, `rival`
+    is a force on each body by itself that explains no less, and `further` the force of pairs that
+    would explain most of what the correction leaves of a body.
     """
 
     left: Mapping[str, Float[Tensor, " bodies"]]
     off: Mapping[str, Float[Tensor, " bodies"]]
     on_training: Float[Tensor, " bodies"]
     noise: Float[Tensor, " bodies"]
-    telling: Bool[Tensor, " bodies"]
+    weight: Float[Tensor, " bodies"]
     new: Mapping[str, Constant]
     rival: Term | None
     further: Further | None
+
+    @property
+    def telling(self) -> Bool[Tensor, " bodies"]:
+        """Which bodies may object."""
+        return self.weight >= TELLING
 
 
 def correction_verdict(evidence: Evidence) -> Verdict:
     """``verified`` where it passes all checks, else ``candidate``; what is noise tells nothing."""
     before, after = evidence.left["law"], evidence.left["corrected"]
     noise = evidence.noise.nan_to_num(0.0)
-    fall = 1 - _mean_ratio(after, before)
+    fall = 1 - _mean_ratio(after, before, evidence.weight)
     grown = torch.maximum(after, noise) / torch.maximum(before, noise)
     rise = float(grown[evidence.telling].max())
     seen, fitted = (torch.maximum(x, noise) for x in (after, evidence.on_training))
-    apart = _mean_ratio(seen, fitted)
+    apart = _mean_ratio(seen, fitted, evidence.weight)
     share = _share_left(*(x[evidence.telling] for x in (before, after, noise)))
-    off = _mean_ratio(evidence.off["corrected"], evidence.off["law"])
+    off = _mean_ratio(evidence.off["corrected"], evidence.off["law"], evidence.weight)
     doubtful, rival, further = vague(evidence.new), evidence.rival, evidence.further
     beside = 1.0 if further is None else _share_beside(further, after, noise)
     checks = [
@@ -105,10 +110,10 @@ def correction_verdict(evidence: Evidence) -> Verdict:
     return Verdict(passed, "verified" if passed else "candidate", reasons)
 
 
-def _mean_ratio(one: Tensor, other: Tensor) -> float:
+def _mean_ratio(one: Tensor, other: Tensor, weight: Tensor) -> float:
     """Geometric mean over bodies of the ratio of sizes; infinite where `one` is not finite."""
     ratio = (one / other).log().nan_to_num(nan=torch.inf)
-    return float(ratio.mean().exp())
+    return float(((weight * ratio).sum() / weight.sum()).exp())
 
 
 def _share_beside(further: Further, after: Tensor, noise: Tensor) -> float:

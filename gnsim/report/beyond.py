@@ -78,7 +78,7 @@ def beyond_metrics(found: "Beyond") -> dict[str, Any]:
             ],
             "alone_log_error": found.searched.alone,
             "further": None
-            if (more := found.searched.further) is None
+            if (more := found.further) is None
             else {"term": str(more.term), "body": found.bodies[more.body], "share": more.share},
             "on_each_body": {term.name: e for term, e in found.searched.rivals.items()},
             "seconds": found.seconds,

@@ -1,6 +1,6 @@
 """The search for what an accepted law leaves over: which pair forces beside it, and how strong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,14 +48,16 @@ class Searched:
     held-out windows. `chosen` is None where nothing beside the law is determined and lowers the
     held-out error. `rivals` are the held-out errors beside a force on each body by itself, which no
     correction can say: where one of them explains as much, a pair force may be its imitation.
-    `further` is the force that would lower most what the chosen correction leaves of a body.
+    `columns` are those of the forces that act, in the normal equations of both parts.
     """
 
     alone: tuple[float, float]
     tried: tuple[Correction, ...]
     chosen: Correction | None
     rivals: Mapping[Term, float]
-    further: Further | None
+    columns: Mapping[Monomial, int]
+    train: Sums
+    held_out: Sums
 
     @property
     def rival(self) -> Term | None:
@@ -63,6 +65,28 @@ class Searched:
         best = min(self.rivals, key=self.rivals.__getitem__, default=None)
         least = self.alone[1] if self.chosen is None else self.chosen.held_out
         return None if best is None or self.rivals[best] > least - self._telling else best
+
+    def further(self, terms: Collection[Monomial]) -> Further | None:
+        """The force that would lower most what a correction of these terms leaves of a body.
+
+        Of bodies of whose errors the terms explain half at least, and not all but a hundredth: of
+        others who knows, and forces below a hundredth of a correction are none of its business. Nor
+        of those that give little evidence, which a further force may imitate.
+        """
+        chosen = [self.columns[term] for term in terms]
+        nothing = self.held_out.left_by(self.train.fit([]).x, [])
+        here = self.train.fit(chosen)
+        left = self.held_out.left_by(here.x, chosen)
+        explained = (left < _EXPLAINED**2 * nothing) & (left > _CLAIMED**2 * nothing)
+        explained &= self.train.evidence >= TELLING
+        others = [term for term in self.columns if term not in terms]
+        if not others or not bool(explained.any()):
+            return None
+        each = [[*chosen, self.columns[term]] for term in others]
+        beside = [self.held_out.left_by(self.train.fit(c, here.left).x, c) for c in each]
+        share = torch.where(explained, (torch.stack(beside) / left).sqrt(), torch.inf)
+        term, body = divmod(int(share.argmin()), len(left))
+        return Further(others[term], body, float(share[term, body]))
 
     @property
     def _telling(self) -> float:
@@ -97,19 +121,17 @@ def search(law: Law, train: Problem, held_out: Problem, attributes: Sequence[str
         for part, u in zip((data, other), used, strict=True)
     )
     acting = (data.columns != 0).flatten(1).any(1).tolist()
-    candidates = [k for k in range(always, always + len(tried)) if acting[k]]
+    candidates = {term: always + k for k, term in enumerate(tried) if acting[always + k]}
     worth = worth_of_a_constant(held_out)
     statement = Statement(law, own, tried, size, equations, others, worth)
-    nothing, *found = [statement.of(s) for s in grown(equations.total, candidates, _MOST)]
+    subsets = grown(equations.total, list(candidates.values()), _MOST)
+    nothing, *found = map(statement.of, subsets)
     chosen = _chosen(nothing, found, worth)
     columns_of = _places(single, always + len(tried))
     rivals = {term: _held_out(equations, others, where) for term, where in columns_of.items()}
-    further = None
-    if chosen is not None:
-        places = [always + tried.index(term) for term in chosen.terms]
-        most = _further(equations.total, others.total, places, candidates)
-        further = None if most is None else Further(tried[most[0] - always], *most[1:])
-    return Searched((nothing.cost, nothing.held_out), tuple(found), chosen, rivals, further)
+    errors = (nothing.cost, nothing.held_out)
+    sums = (equations.total, others.total)
+    return Searched(errors, tuple(found), chosen, rivals, candidates, *sums)
 
 
 def worth_of_a_constant(held_out: Problem) -> float:
@@ -136,31 +158,6 @@ def _chosen(nothing: Correction, found: Sequence[Correction], worth: float) -> C
         if correction.determined and best.held_out - correction.held_out > worth * more:
             best = chosen = correction
     return chosen
-
-
-def _further(
-    train: Sums, held_out: Sums, chosen: Sequence[int], candidates: Sequence[int]
-) -> tuple[int, int, float] | None:
-    """The column that explains most of what is left of a body, that body, and what it leaves.
-
-    Of bodies of whose errors the chosen columns explain half at least, and not all but a hundredth:
-    of others who knows, and forces below a hundredth of a correction are none of its business. Nor
-    of those that give little evidence, which a further force may imitate.
-    """
-    nothing = held_out.left_by(train.fit([]).x, [])
-    here = train.fit(chosen)
-    left = held_out.left_by(here.x, chosen)
-    explained = (left < _EXPLAINED**2 * nothing) & (left > _CLAIMED**2 * nothing)
-    explained &= train.evidence >= TELLING
-    others = [k for k in candidates if k not in chosen]
-    if not others or not bool(explained.any()):
-        return None
-    each = [[*chosen, k] for k in others]
-    beside = torch.stack([held_out.left_by(train.fit(c, here.left).x, c) for c in each])
-    share = torch.where(explained, (beside / left).sqrt(), torch.inf)
-    place = int(share.argmin())
-    column, body = divmod(place, len(left))
-    return others[column], body, float(share[column, body])
 
 
 def _places(terms: Sequence[Term], first: int) -> dict[Term, list[int]]:

@@ -34,17 +34,22 @@ _AGREEING = 3.0
 class Correction:
     """Terms beside a law with their strengths, as `radial` and `transverse` force of a pair.
 
-    `constants` are the new ones: with the dimension of a velocity where the terms share it.
-    `cost` and `held_out` are the mean over bodies of the logarithm of the relative error, on the
-    training and on the held-out windows.
+    `constants` are the new ones: with the dimension of a velocity where terms share it. `of` holds
+    the terms of each. `cost` and `held_out` are the mean over bodies of the logarithm of the
+    relative error, on the training and on the held-out windows.
     """
 
-    terms: tuple[Monomial, ...]
+    of: Mapping[str, tuple[Monomial, ...]]
     radial: sympy.Expr
     transverse: sympy.Expr
     constants: dict[str, Constant]
     cost: float
     held_out: float
+
+    @property
+    def terms(self) -> tuple[Monomial, ...]:
+        """Of all constants."""
+        return tuple(term for terms in self.of.values() for term in terms)
 
     @property
     def determined(self) -> bool:
@@ -111,7 +116,7 @@ class Statement:
         two terms share a constant, that must also cost no more than the constant is worth.
         """
         solution = self._with_fitting_dimensions(solution)
-        free, parts = self._fitted(self._separate(solution)), self._shared(solution)
+        free, parts = self._fitted(self._separate(solution.chosen)), self._shared(solution)
         shared = self._fitted(parts)
         few = max((len(part.terms) for part in parts), default=0) <= _SHARING
         saved = len(free.constants) - len(shared.constants)
@@ -138,11 +143,8 @@ class Statement:
             solution = min(near, key=lambda s: s.cost, default=solution)
         return solution
 
-    def _separate(self, solution: Solution) -> list[_Part]:
+    def _separate(self, chosen: Sequence[int]) -> list[_Part]:
         """A constant for each term."""
-        return self._each(solution.chosen)
-
-    def _each(self, chosen: Sequence[int]) -> list[_Part]:
         names = zip(self._free_names(_SINGLE), chosen, strict=False)
         return [_Part(name, (k,), (1,), (None,)) for name, k in names]
 
@@ -158,7 +160,7 @@ class Statement:
         e = max(sorted(set(powers)), key=powers.count, default=0)
         group = [k for k, scale in scales.items() if scale and scale.e == e]
         if len(group) < _SHARING:
-            return self._separate(solution)
+            return self._separate(solution.chosen)
         strengths = solution.x[len(self.own) :] / self.size[list(solution.chosen)]
         errors = self.train.errors_of(solution.chosen)[1][len(self.own) :]
         sure = (errors / solution.x[len(self.own) :].abs()).tolist()
@@ -170,14 +172,14 @@ class Statement:
             doubt.append(sure[place])
         multiples = simple_multiples(values, doubt.index(min(doubt)))
         if multiples is None or not _agree(values, doubt, multiples):
-            return self._separate(solution)
+            return self._separate(solution.chosen)
         if values[0] * multiples[0] < 0:
             multiples = [-m for m in multiples]
         rest = [k for k in solution.chosen if k not in group]
         taken = _VELOCITY in self.law.constants
         name = next(self._free_names(_VELOCITY)) if taken else _VELOCITY
         together = _Part(name, tuple(group), tuple(multiples), tuple(scales[k] for k in group))
-        return [together, *self._each(rest)]
+        return [together, *self._separate(rest)]
 
     def _fitted(self, parts: Sequence[_Part]) -> Correction:
         """Fitted, with standard errors, as expressions."""
@@ -200,7 +202,7 @@ class Statement:
             along, across = self._force(part)
             radial, transverse = radial + along, transverse + across
         left = held_out.total.left_by(solution.x, new)
-        terms = tuple(self.tried[k - always] for part in parts for k in part.terms)
+        terms = {p.name: tuple(self.tried[k - always] for k in p.terms) for p in parts}
         return Correction(
             terms, radial, transverse, constants, solution.cost, held_out.total.cost(left)
         )

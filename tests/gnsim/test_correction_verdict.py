@@ -25,7 +25,7 @@ GOOD = Evidence(
     off={"law": sizes(0.1, 0.1, 0.1), "corrected": sizes(0.01, 0.01, 0.1)},
     on_training=sizes(1e-6, 1e-5, 1e-3),
     noise=sizes(1e-8, 1e-8, torch.nan),
-    telling=torch.tensor([True, True, True]),
+    weight=sizes(1, 1, 1),
     new={"c": Constant(1.0, 0.01)},
     rival=None,
     further=Further(TERM, 1, 0.9),
@@ -66,8 +66,20 @@ def test_a_body_that_tells_little_does_not_object() -> None:
     left = {"law": sizes(1, 1, 1), "corrected": sizes(0.02, 1.2, 1)}
     evidence = replace(GOOD, left=left, on_training=left["corrected"])
     assert not correction_verdict(evidence).verified
-    telling = torch.tensor([True, False, True])
-    assert correction_verdict(replace(evidence, telling=telling)).verified
+    assert correction_verdict(replace(evidence, weight=sizes(1.4, 0.2, 1.4))).verified
+
+
+def test_bodies_count_by_their_evidence() -> None:
+    """One that goes round slowly is explained by chance; the others are not."""
+    left = {"law": sizes(1, 1, 1), "corrected": sizes(0.99, 0.99, 1e-4)}
+    evidence = replace(GOOD, left=left, on_training=left["corrected"])
+    slow = replace(evidence, weight=sizes(1.49, 1.49, 0.02))
+    fall = "the held-out error falls by"
+    (of_all,), (of_telling,) = (
+        [reason for reason in correction_verdict(one).reasons if fall in reason]
+        for one in (evidence, slow)
+    )
+    assert of_all.startswith("passed") and of_telling.startswith("failed")
 
 
 def test_what_is_below_the_noise_tells_nothing() -> None:

@@ -66,14 +66,19 @@ def test_nothing_is_found_beside_springs_alone() -> None:
 
 @pytest.mark.as_users_run_it
 def test_a_force_of_both_speeds_is_found_in_the_frame_of_the_pair() -> None:
-    train, held_out = parts(moved("0.001*v_r**2/r", "-0.002*v_r*v_t/r"))
-    chosen = search(SPRINGS, train, held_out, ()).chosen
+    train, held_out = parts(moved("0.0005*v_r**2/r", "-0.002*v_r*v_t/r"))
+    found = search(SPRINGS, train, held_out, ())
+    chosen = found.chosen
     assert chosen is not None
+    along, across = sorted(chosen.terms, key=lambda term: not term.along)
+    whole, missing = found.further(chosen.terms), found.further([across])
+    assert whole is None or whole.share > 0.3
+    assert missing is not None and missing.term == along and missing.share < 0.3
     values = {name: c.value for name, c in chosen.constants.items()}
     values |= {"r": 2.0, "v_r": 0.5, "v_t": 3.0}
     at = {symbol(name): value for name, value in values.items()}
     along, across = (float(e.subs(at)) for e in (chosen.radial, chosen.transverse))
-    assert (along, across) == pytest.approx((0.001 * 0.25 / 2, -0.002 * 1.5 / 2), rel=0.1)
+    assert (along, across) == pytest.approx((0.0005 * 0.25 / 2, -0.002 * 1.5 / 2), rel=0.1)
 
 
 @pytest.mark.as_users_run_it
