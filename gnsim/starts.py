@@ -26,6 +26,7 @@ _QUOTIENT_STEP = 1e-6
 #: steps of a prediction for one of fourth order in its slopes, where there are many
 _COARSER = 4
 _NUMBERS_AT_ONCE = 6_000_000
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ def _fitted(
         cost = rows.square().sum(1)
         better = cost < least
         least = torch.where(better, cost, least)
-        orthogonal, triangle = torch.linalg.qr(slopes.nan_to_num(0.0, 0.0, 0.0))
+        # what is no number, or too large to be squared, tells no direction
+        slopes = torch.where(slopes.abs() < _LARGEST, slopes, 0.0)
+        orthogonal, triangle = torch.linalg.qr(slopes)
         found = torch.linalg.pinv(triangle) @ orthogonal.mT
         inverse = torch.where(better[:, None, None], found, inverse) if inverse.numel() else found
         share = torch.where(better, 1.0, 0.5 * share)

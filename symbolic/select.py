@@ -1,22 +1,20 @@
 """Which candidate is the law: each is refitted on trajectories and compared on held-out ones."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, permutations
+from itertools import chain
 
-import sympy
 import torch
 from torch import Tensor
 
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import Term
-from gnsim.symbolic.expressions import is_symmetric
-from gnsim.symbolic.forms import Form, form_of
+from gnsim.symbolic.fewer_constants import smaller, tied
+from gnsim.symbolic.forms import Form
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.naming import constant_names
 from gnsim.symbolic.normal_equations import RefitError
-from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import Fit, adjust, refit
 from gnsim.symbolic.text import force_text
@@ -27,8 +25,6 @@ from gnsim.symbolic.window_errors import NUMERICAL, not_of_the_step, step_error
 _MARGIN, _SIGNIFICANT = 0.05, 5.0
 #: gain in log likelihood for each unit of size in noise
 _NATS = 5.0
-#: ratios of two constants that make them one, and how near a ratio must be before they are tried
-_RATIOS, _NEARLY = (sympy.S.One, sympy.Integer(2), sympy.Integer(3)), 0.05
 #: accelerations of two laws that usually differ by less are told as one
 _SAME = 0.01
 
@@ -165,89 +161,20 @@ def _needed_constants(
     """
     reasons, first = [], chosen
     for _ in range(len(chosen.fit.form.constants)):
-        smaller = [
+        found = [
             trial
-            for form in chain(_tied(chosen.fit.fitted_form), _smaller(chosen.fit.fitted_form))
+            for form in chain(tied(chosen.fit.fitted_form), smaller(chosen.fit.fitted_form))
             if (trial := _refitted(form, chosen, tried, train, held_out)) is not None
             and max(_surplus(trial, other, limits) for other in (chosen, first)) <= 0
             and not vague(trial.fit)
         ]
-        if not smaller:
+        if not found:
             break
-        least = min(smaller, key=lambda one: (len(one.fit.form.constants), _badness(one)))
+        least = min(found, key=lambda one: (len(one.fit.form.constants), _badness(one)))
         windows = "held-out windows" if least.misfit is None else "windows"
         reasons.append(f"{_text(least)} replaces {_text(chosen)}: {windows} do as well")
         chosen = least
     return chosen, reasons
-
-
-def _tied(form: Form) -> Iterator[Form]:
-    """A form with two of its rates, or lengths, in a simple ratio that they nearly have."""
-    if form.breaks:
-        return
-    # in the force of a potential a rate stands as a factor as well
-    roles = {name: _role(form.potential or form.shape, name) for name in form.constants}
-    for one, other in permutations(form.constants, 2):
-        if roles[one] is None or roles[one] != roles[other] or form.constants[other] == 0:
-            continue
-        ratio = form.constants[one] / form.constants[other]
-        for simple in _RATIOS:
-            if (simple == 1 and one > other) or abs(ratio - simple) > _NEARLY * simple:
-                continue
-            same = {symbol(one): simple * symbol(other)}
-            rest = {name: value for name, value in form.constants.items() if name != one}
-            potential = None if form.potential is None else form.potential.xreplace(same)
-            tied = Form(form.shape.xreplace(same), rest, form.strength, potential)
-            if _has_all(tied):
-                yield tied
-
-
-def _has_all(form: Form) -> bool:
-    """Whether a form is a function in which no constant has become redundant."""
-    if form.shape.has(sympy.nan, sympy.zoo, sympy.oo) or symbol("r") not in form.shape.free_symbols:
-        return False
-    return len(form_of(form.expression).constants) >= len(form.constants)
-
-
-def _role(shape: sympy.Expr, name: str) -> str | None:
-    """Whether a constant is a rate, only ever times r in a function, or a length, only added to r.
-
-    None for others, whose ratio means nothing: they may have different dimensions.
-    """
-    roles = set(_roles(shape, symbol(name), inside=False))
-    return roles.pop() if len(roles) == 1 else None
-
-
-def _roles(e: sympy.Expr, constant: sympy.Symbol, inside: bool) -> Iterator[str | None]:
-    """That of each place where a constant stands; `inside` a function or an exponent."""
-    parts = {part.as_coeff_Mul()[1] for part in e.args} - {sympy.S.One}
-    if constant in parts and parts != {constant}:
-        with_r = parts == {constant, symbol("r")}
-        yield (
-            "rate" if with_r and e.is_Mul and inside else "length" if with_r and e.is_Add else None
-        )
-    for part in e.args:
-        function = e.is_Function or (e.is_Pow and part == e.exp and part.has(symbol("r")))
-        yield from _roles(part, constant, inside or function)
-
-
-def _smaller(form: Form) -> Iterator[Form]:
-    """A form with each constant zero in turn, or without each of its terms; one of each shape."""
-    if form.breaks:
-        return
-    seen = set()
-    numbers = {symbol(name): sympy.Float(value) for name, value in form.constants.items()}
-    rests = [form.shape.xreplace({**numbers, s: sympy.S.Zero}) for s in numbers]
-    whole = form.shape.xreplace(numbers)
-    rests += [whole - term for term in sympy.Add.make_args(whole)]
-    for rest in rests:
-        if rest.has(sympy.nan, sympy.zoo, sympy.oo) or symbol("r") not in rest.free_symbols:
-            continue
-        smaller = form_of(sympy.Float(form.strength) * rest)
-        symmetric = is_symmetric(smaller.expression)
-        if smaller.complexity < form.complexity and symmetric and smaller.shape not in seen:
-            seen.add(smaller.shape)
-            yield smaller
 
 
 def _badness(scored: Scored) -> float:
@@ -306,10 +233,10 @@ def _without(term: Term, chosen: Scored, train: Problem, held_out: Problem) -> S
     mask = torch.tensor([True] * fit.num_couplings + kept)
     terms = tuple(other for other in fit.structure.terms if other != term)
     try:
-        smaller = adjust(fit.fitted_form, replace(fit.structure, terms=terms), train, fit.x[mask])
+        less = adjust(fit.fitted_form, replace(fit.structure, terms=terms), train, fit.x[mask])
     except RefitError:
         return None
-    return scored(smaller, chosen.loss, chosen.engine, held_out)
+    return scored(less, chosen.loss, chosen.engine, held_out)
 
 
 def vague(fit: Fit) -> tuple[str, ...]:

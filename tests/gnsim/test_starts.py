@@ -117,18 +117,24 @@ def test_noise_has_to_be_known() -> None:
 
 
 class Torn(Split):
-    """A motion that is not finite."""
+    """A motion that is not finite, or grows until it is not."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
 
     def force(self, state: State) -> torch.Tensor:
-        return torch.full_like(state.p, torch.nan)
+        return self.rate * state.q.sum(1, keepdim=True).expand_as(state.q)
 
     def vector_field(self, state: State) -> tuple[torch.Tensor, torch.Tensor]:
         return state.velocity, self.force(state)
 
 
-def test_a_motion_that_is_not_finite_leaves_the_measured_starts_and_no_finite_error() -> None:
+@pytest.mark.parametrize("rate", [torch.nan, 1e40, 10 ** (337.5 / 12), 10 ** (339 / 12)])
+def test_a_motion_that_is_not_finite_leaves_the_measured_starts(rate: float) -> None:
+    """Also where slopes are finite, 1e308, and sums of them are not."""
     with torch.no_grad():
-        found = fitted_starts(Torn(), KahanLi6(), noisy(), 1)
-        left = unexplained(Torn(), KahanLi6(), noisy(), 1, found)
+        found = fitted_starts(Torn(rate), KahanLi6(), noisy(), 1)
+        left = unexplained(Torn(rate), KahanLi6(), noisy(), 1, found)
     assert torch.equal(found.phase, torch.stack([noisy().q[0], noisy().velocity[0]]))
     assert not left.isfinite().any()
