@@ -9,12 +9,12 @@ from gnsim.datasets.files import read
 from gnsim.datasets.findings import DataError, error
 from gnsim.datasets.formats import READERS
 from gnsim.datasets.settings import settings_from, unknown, whole
-from gnsim.datasets.sources import jpl
+from gnsim.datasets.sources import charged, jpl
 from gnsim.datasets.splits import split
 from gnsim.datasets.systems import SYSTEMS, source
 
 SOURCES: dict[str, Source] = {
-    origin.name: origin for origin in (jpl.SOURCE, *map(source, SYSTEMS.values()))
+    origin.name: origin for origin in (jpl.SOURCE, charged.SOURCE, *map(source, SYSTEMS.values()))
 }
 
 
