@@ -7,8 +7,8 @@ import torch
 
 from gnsim.accelerations import shared_noise
 from gnsim.graph import displacement, distance
+from gnsim.normal_equations import RefitError
 from gnsim.symbolic.forms import Form
-from gnsim.symbolic.normal_equations import RefitError
 from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import Fit, adjust

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.terms import Term
+from gnsim.normal_equations import Normal, RefitError
 from gnsim.symbolic.forms import FittedPotential
-from gnsim.symbolic.normal_equations import Normal, RefitError
 from gnsim.symbolic.problem import Problem, final_error, residuals_over_noise
 
 #: steps, unless told otherwise

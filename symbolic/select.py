@@ -10,11 +10,11 @@ from torch import Tensor
 
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import Term
+from gnsim.normal_equations import RefitError
 from gnsim.symbolic.fewer_constants import smaller, tied
 from gnsim.symbolic.forms import Form
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.naming import constant_names
-from gnsim.symbolic.normal_equations import RefitError
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import Fit, adjust, refit
 from gnsim.symbolic.text import force_text

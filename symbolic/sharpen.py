@@ -15,17 +15,18 @@ from functools import cached_property
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.interpolate import BSpline, PPoly
+from scipy.interpolate import BSpline
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.pairwise import Attributes
+from gnsim.models.spline import DEGREE, CubicSpline
+from gnsim.normal_equations import RefitError
 from gnsim.symbolic.curves import OneCurve, one_curve
 from gnsim.symbolic.forms import FittedPotential
 from gnsim.symbolic.messages import MessageTable, attribute_names
 from gnsim.symbolic.minimise import Minimum, assign, dynamics_of, minimise
-from gnsim.symbolic.normal_equations import RefitError
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.trials import likelier
 from gnsim.symbolic.window_errors import error_sizes, mean_error
@@ -33,7 +34,6 @@ from gnsim.symbolic.window_errors import error_sizes, mean_error
 #: pieces of the curve, in log r; in noise, which would bend more of them; and different distances
 #: that each asks for
 _PIECES, _PIECES_IN_NOISE, _FOR_A_PIECE = 32, 12, 10
-_DEGREE = 3
 _ROUNDS = 12
 #: a coefficient counts as this share of the usual one at least
 _LEAST_SIZE = 1e-3
@@ -99,8 +99,8 @@ class Curve:
         at = np.linspace(0, 1, pieces + 1)
         inner = 0.5 * (np.quantile(u, at) + u[0] + (u[-1] - u[0]) * at)
         inner[0], inner[-1] = u[0], u[-1]
-        knots = np.concatenate([[u[0]] * _DEGREE, inner, [u[-1]] * _DEGREE])
-        columns = BSpline.design_matrix(u, knots, _DEGREE).toarray()
+        knots = np.concatenate([[u[0]] * DEGREE, inner, [u[-1]] * DEGREE])
+        columns = BSpline.design_matrix(u, knots, DEGREE).toarray()
         coefficients = np.linalg.lstsq(columns, messages.force, rcond=None)[0]
         near = np.pad(np.abs(coefficients), 1)
         sizes = np.max([near[:-2], near[1:-1], near[2:]], axis=0)
@@ -132,7 +132,7 @@ class Curve:
     def columns(self, r: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n splines"]:
         """What each coefficient adds; beyond the ends of the curve, as at its ends."""
         u = np.log(r).clip(self.knots[0], self.knots[-1])
-        return BSpline.design_matrix(u, self.knots, _DEGREE).toarray()
+        return BSpline.design_matrix(u, self.knots, DEGREE).toarray()
 
     def at(self, constants: Float[Tensor, " constants"]) -> Float[np.ndarray, " splines"]:
         """The coefficients at other values of the constants."""
@@ -150,16 +150,9 @@ class CurvePotential(FittedPotential):
             name: torch.tensor(value, dtype=torch.float64)
             for name, value in curve.constants.items()
         }
-        kept = curve.knots[:-1] < curve.knots[1:]
-        self._from = torch.from_numpy(curve.knots[:-1][kept])
-        self._ends = float(curve.knots[0]), float(curve.knots[-1])
-        basis = [
-            PPoly.from_spline((curve.knots, unit, _DEGREE)).c[:, kept]
-            for unit in np.eye(len(curve.coefficients))
-        ]
-        pieces = torch.from_numpy(np.stack(basis, -1))
-        self._start = pieces @ torch.from_numpy(curve.coefficients)
-        self._slopes = pieces * torch.from_numpy(curve.sizes)
+        self.spline = CubicSpline(curve.knots)
+        self._start = self.spline.basis @ torch.from_numpy(curve.coefficients)
+        self._slopes = self.spline.basis * torch.from_numpy(curve.sizes)
 
     def force(
         self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes
@@ -167,12 +160,7 @@ class CurvePotential(FittedPotential):
         constants = torch.stack([*self.constants.values()])
         splines, shares = constants.split([self._slopes.shape[-1], len(self.features)])
         powers = self._start + self._slopes @ (splines - 1)
-        u = torch.log(r).clamp(*self._ends)
-        piece = (torch.searchsorted(self._from, u, right=True) - 1).clamp_min(0)
-        beyond = u - self._from[piece]
-        force = torch.zeros_like(r)
-        for of_power in powers:
-            force = force * beyond + of_power[piece]
+        force = self.spline.value(powers, torch.log(r))
         if self.of is not None:
             force = force * source[self.of] * target[self.of]
         for share, feature in zip(shares, self.features, strict=True):

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from gnsim.models.coupled import COUPLINGS, Structure
 from gnsim.models.terms import Term
+from gnsim.normal_equations import RefitError
 from gnsim.symbolic.expressions import complexity, is_symmetric, names_of
 from gnsim.symbolic.forms import Form, form_of, form_of_potential
 from gnsim.symbolic.front import Candidate
 from gnsim.symbolic.naming import named_force
-from gnsim.symbolic.normal_equations import RefitError
 from gnsim.symbolic.parser import symbol
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import Begun, Fit, begin, completed

@@ -54,9 +54,21 @@ class Normal:
         each = self.width * torch.log1p(errors.square().sum(-1) / self.width)
         return (self.trust * each).sum() / self.trust.sum()
 
-    def step(self, damping: float) -> Float[Tensor, " p"]:
+    @property
+    def variance(self) -> Float[Tensor, ""]:
+        """The mean square of a number of the errors, by their weights."""
+        total = (self.weight * self.errors.square().sum(-1)).sum()
+        return total / (self.weight.sum() * self.errors.shape[-1])
+
+    def step(
+        self, damping: float, known: tuple[Tensor, Tensor] | None = None
+    ) -> Float[Tensor, " p"]:
+        """What to add to the parameters; `known` is a matrix and a right-hand side beside these."""
         grams, gradients = self._by_unit()
-        return _solve(grams.sum(0), gradients.sum(0), damping)
+        gram, gradient = grams.sum(0), gradients.sum(0)
+        if known is not None:
+            gram, gradient = gram + known[0], gradient + known[1]
+        return _solve(gram, gradient, damping)
 
     def left_out(
         self, theta: Float[Tensor, " p"], groupings: tuple[Tensor, ...]
