@@ -1,6 +1,6 @@
 """The forms with fewer constants that a form may as well be: what a choice tries in its place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import permutations
 
 import sympy
@@ -66,16 +66,18 @@ def _roles(e: sympy.Expr, constant: sympy.Symbol, inside: bool) -> Iterator[str 
 def smaller(form: Form) -> Iterator[Form]:
     """A form with each constant zero in turn, or without each of its terms; one of each shape.
 
-    Or without what is added to it when it is multiplied out, where that takes a constant with it.
+    Or without what is added to it when it is multiplied out, where that is nearly nothing at the
+    constants that the form has, and takes one of them with it.
     """
     if form.breaks:
         return
-    rest = sympy.expand(form.shape).as_independent(symbol("r"), as_Add=True)[1]
-    kept = {name: form.constants[name] for name in form.constants if name in names_of(rest)}
-    if 0 < len(kept) < len(form.constants) and is_symmetric(rest):
-        yield Form(rest, kept, form.strength)
-    seen = set()
     numbers = {symbol(name): sympy.Float(value) for name, value in form.constants.items()}
+    seen = set()
+    added, rest = sympy.expand(form.shape).as_independent(symbol("r"), as_Add=True)
+    kept = {name: form.constants[name] for name in form.constants if name in names_of(rest)}
+    if 0 < len(kept) < len(form.constants) and is_symmetric(rest) and _cancels(added, numbers):
+        seen.add(rest)
+        yield Form(rest, kept, form.strength)
     rests = [form.shape.xreplace({**numbers, s: sympy.S.Zero}) for s in numbers]
     whole = form.shape.xreplace(numbers)
     rests += [whole - term for term in sympy.Add.make_args(whole)]
@@ -87,3 +89,10 @@ def smaller(form: Form) -> Iterator[Form]:
         if less.complexity < form.complexity and symmetric and less.shape not in seen:
             seen.add(less.shape)
             yield less
+
+
+def _cancels(added: sympy.Expr, numbers: Mapping[sympy.Symbol, sympy.Float]) -> bool:
+    """Whether the terms of a sum nearly cancel."""
+    terms = [term.xreplace(numbers) for term in sympy.Add.make_args(added)]
+    known = all(term.is_Number for term in terms)
+    return known and bool(abs(sum(terms)) <= _NEARLY * max(map(abs, terms)))

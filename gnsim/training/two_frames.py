@@ -13,7 +13,7 @@ No velocity at the second frame is looked at.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,9 +41,10 @@ _STRENGTHS = (-3.0, -1.0, -0.3, -0.1, 0.1, 0.3, 1.0, 3.0)
 _APART = ((0.3, 300, 20), (0.6, 600, 50))
 #: and then, in the steps of the data
 _CLOSER = ((0.6, 200), (0.85, 300))
-#: what the data may have been made with; systems that tell the step, steps of two fits, and bounds
+#: what the data may have been made with; systems that tell the step, numbers of steps of two fits,
+#: bounds of those that follow, and how many there are at most
 _METHODS: tuple[Integrator, ...] = (SymplecticEuler(), Leapfrog())
-_TELLING, _TWO, _FEWEST, _MOST = 150, (250, 500), 200, 2000
+_TELLING, _TWO, _FEWEST, _MOST, _TRIES = 150, (250, 500), 200, 2000, 6
 #: share of the systems that come closest; sizes at which a force may be cut off, over the usual
 #: one, and their ratio; by how much the log error must fall, and how well a size is found
 _HARDEST, _SIZES, _RATIO, _GAIN, _FOUND = 0.1, (5.0, 5e3), 1.15, 0.5, 1e-7
@@ -170,31 +171,37 @@ def _steps_of_the_data(
 ) -> tuple[Integrator, int, dict[str, float]]:
     """The method and the number of steps with which the fitted curve misses least."""
     path, start = systems.pick(_CLOSER[0][0], _TELLING), curve.coefficients
-    tried, errors = [], {}
+    tried = []
     for method in _METHODS:
-        of_two = []
-        for substeps in _TWO:
-            curve.coefficients = start
+        curve.coefficients = start
+        ends: dict[int, Tensor] = {}
+        coming = list(_TWO)
+        while coming:
+            substeps = coming.pop(0)
             curve.fit(path, method, substeps)
-            of_two.append(missed(curve.dynamics, method, substeps, path))
-        substeps = _vanishing(of_two, method.order)
-        curve.fit(path, method, substeps)
-        left = log_error(missed(curve.dynamics, method, substeps, path))
-        name = f"{type(method).__name__}, {substeps} steps"
-        tell(f"{name}: log error {left:.2f}")
-        tried.append((left, method, substeps, curve.coefficients))
-        errors[name] = left
-    _, method, substeps, curve.coefficients = min(tried, key=lambda one: one[0])
-    return method, substeps, errors
+            ends[substeps] = missed(curve.dynamics, method, substeps, path)
+            tried.append((log_error(ends[substeps]), method, substeps, curve.coefficients))
+            tell(f"{type(method).__name__}, {substeps} steps: log error {tried[-1][0]:.2f}")
+            if coming or len(ends) == _TRIES:
+                continue
+            if (better := _vanishing(ends, method.order)) not in ends:
+                coming.append(better)
+    best = min(tried, key=lambda one: one[0])
+    curve.coefficients = best[3]
+    errors = {f"{type(m).__name__}, {steps} steps": left for left, m, steps, _ in tried}
+    return best[1], best[2], errors
 
 
-def _vanishing(errors: Sequence[Tensor], order: int) -> int:
-    """At how many steps the errors of `_TWO` numbers of steps would vanish, within bounds."""
-    coarse, fine = (1 / steps**order for steps in _TWO)
-    kept = usual(errors[0]) & usual(errors[1])
-    one, other = (each[kept] for each in errors)
-    slope = (one - other) / (coarse - fine)
-    rest = other - fine * slope
+def _vanishing(ends: Mapping[int, Tensor], order: int) -> int:
+    """At how many steps what is missed would vanish, by the last two numbers of steps; in bounds.
+
+    Errors are linear in the `order`-th power of the step, so that this is a secant of them.
+    """
+    (one, coarse), (other, fine) = list(ends.items())[-2:]
+    powers = one**-order, other**-order
+    kept = usual(coarse) & usual(fine)
+    slope = (coarse[kept] - fine[kept]) / (powers[0] - powers[1])
+    rest = fine[kept] - powers[1] * slope
     power = -float((slope * rest).sum() / slope.square().sum())
     return _MOST if power <= 0 else min(max(round(power ** (-1 / order)), _FEWEST), _MOST)
 

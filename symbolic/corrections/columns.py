@@ -19,6 +19,8 @@ from gnsim.models.vector_pairs import relative_motion
 from gnsim.prediction import between, predict
 from gnsim.state import State, Trajectory
 from gnsim.symbolic.corrections.monomials import Monomial
+from gnsim.symbolic.expressions import inlined
+from gnsim.symbolic.law import Law
 from gnsim.symbolic.potential import Compiled
 from gnsim.symbolic.problem import Problem
 from gnsim.windows import Windows, acceleration_scale
@@ -35,9 +37,9 @@ def columns(
         return torch.cat([_of_part(law, problem, part, forces) for part in problem.chunks()], 2)
 
 
-def of_monomials(tried: Sequence[Monomial]) -> Accelerations:
-    """Each of unit strength."""
-    compiled = [(Compiled(one.expr), one.along) for one in tried]
+def of_monomials(tried: Sequence[Monomial], law: Law) -> Accelerations:
+    """Each of unit strength, at the constants of the law."""
+    compiled = [(Compiled(inlined(one.expr, law.values)), one.along) for one in tried]
 
     def accelerations(state: State) -> Float[Tensor, "forces nodes dim"]:
         motion = relative_motion(state)

@@ -6,7 +6,7 @@ from itertools import product
 
 import sympy
 
-from gnsim.symbolic.expressions import attribute_of, inlined
+from gnsim.symbolic.expressions import inlined
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.parser import symbol
 
@@ -77,9 +77,11 @@ def _factors(law: Law, attributes: Sequence[str]) -> list[tuple[sympy.Expr, int]
 
 
 def _rest_lengths(law: Law) -> list[sympy.Expr]:
-    """``r - r0`` where the law has such a difference, with the number for the length."""
-    # numbers are put into each sum by itself, for sympy multiplies a sum by a number out
-    sums = [inlined(e, law.values) for e in law.expr.atoms(sympy.Add) if e.has(_R)]
-    bare = [e for e in sums if not any(map(attribute_of, map(str, e.free_symbols)))]
-    shifts = {sympy.expand(e) - _R for e in bare}
-    return [_R + shift for shift in sorted(shifts, key=str) if shift.is_Number and shift < 0]
+    """``r - r0`` where the law has such a difference, with the constant of the law in it."""
+    found: dict[sympy.Expr, sympy.Expr] = {}
+    for e in sorted(law.expr.atoms(sympy.Add), key=str):
+        # numbers are put into each sum by itself, for sympy multiplies a sum by a number out
+        shift = sympy.expand(inlined(e, law.values)) - _R
+        if shift.is_Number and shift < 0:
+            found.setdefault(shift, e)
+    return [found[shift] for shift in sorted(found, key=str)]

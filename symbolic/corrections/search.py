@@ -105,7 +105,7 @@ def search(law: Law, train: Problem, held_out: Problem, attributes: Sequence[str
         IntegrationError: the law cannot be followed through a window.
     """
     own, tried, single = numbers(law), monomials(law, attributes), single_bodies(law, attributes)
-    of_pairs, of_bodies = of_monomials(tried), of_terms(single)
+    of_pairs, of_bodies = of_monomials(tried, law), of_terms(single)
 
     def forces(state: State) -> Float[Tensor, "forces nodes dim"]:
         return torch.cat([changes(law, own, state), of_pairs(state), of_bodies(state)])

@@ -24,7 +24,7 @@ from gnsim.symbolic.parser import parse, symbol
         ("exp(-2.0*r) - 7.4*exp(-4.3*r)", []),
     ],
 )
-def test_constants_of_one_role_aretied(text: str, expected: list[str]) -> None:
+def test_constants_of_one_role_are_tied(text: str, expected: list[str]) -> None:
     """A rate and a length are of different dimensions, whatever their numbers are.
 
     And no form is offered in which another constant has become redundant, or that is nothing.
@@ -41,11 +41,22 @@ def test_rates_of_a_potential_are_tied_in_its_force_as_well() -> None:
     assert abs(slope.xreplace({**numbers, symbol("r"): sympy.Float(0.7)})) < 1e-12
 
 
+def shapes(text: str) -> list[str]:
+    return [str(form.shape) for form in smaller(form_of(parse(text, ("r",))))]
+
+
 def test_what_is_added_goes_with_the_constant_that_it_takes_away() -> None:
-    """``(c2 + exp(c3 r))^2 - c0`` without c0 and the square of c2; a rest length is no such."""
-    form = form_of(parse("(exp(-1.7*r) - 1.3)**2 - 1.69", ("r",)))
+    """``(c2 + exp(c3 r))^2 - c0`` without c0 and the square of c2, where these nearly cancel."""
+    form = form_of(parse("(exp(-1.7*r) - 1.3)**2 - 1.68", ("r",)))
     wanted = sympy.exp(2 * symbol("c3") * symbol("r"))
     wanted += 2 * symbol("c2") * sympy.exp(symbol("c3") * symbol("r"))
     (first, *_) = smaller(form)
     assert first.shape == wanted and first.constants == {"c2": -1.3, "c3": -1.7}
-    assert wanted not in [one.shape for one in smaller(form_of(parse("r - 1.0", ("r",))))]
+    assert str(wanted) not in shapes("(exp(-1.7*r) - 1.3)**2 - 0.9")
+
+
+@pytest.mark.parametrize("text", ["r - 1.0", "r**2 - 0.4", "(r + 1.0)**6 - 0.9"])
+def test_what_is_added_and_cancels_nothing_goes_alone(text: str) -> None:
+    found = shapes(text)
+    assert len(found) == len(set(found)) and not any("6*" in shape for shape in found)
+    assert found[0] in ("r", "r**2", "(c2 + r)**6", "(c1 + r)**6")

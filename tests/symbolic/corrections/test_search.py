@@ -53,7 +53,7 @@ def test_a_weak_cubic_term_is_found_beside_springs() -> None:
     found = search(alone, train, held_out, ())
     assert found.chosen is not None and found.rival is None
     (new,) = found.chosen.constants
-    shape = found.chosen.radial.subs({symbol(new): 1.0, symbol("r"): 3.0})
+    shape = found.chosen.radial.subs({symbol(new): 1.0, symbol("r"): 3.0, symbol("r0"): 1.0})
     assert float(shape) == pytest.approx(8.0, rel=0.02)
     # to first order, and with windows as long as these, to a few percent
     assert found.chosen.constants[new].value == pytest.approx(CUBIC, rel=0.05)
@@ -159,7 +159,7 @@ def test_columns_are_what_errors_change_by() -> None:
     train, _ = parts(moved("0"), steps=1)
     tried = [m for m in monomials(SPRINGS, ()) if str(m) in ("v_r**2/r along", "v_r*v_t/r across")]
     assert len(tried) == 2
-    by_columns = columns(SPRINGS.dynamics(), train, of_monomials(tried))
+    by_columns = columns(SPRINGS.dynamics(), train, of_monomials(tried, SPRINGS))
     for one, column in zip(tried, by_columns, strict=True):
         along, across = one.components
         law = replace(SPRINGS, radial=tiny * along, transverse=tiny * across)
