@@ -18,6 +18,8 @@ _LARGEST = 60.0
 class CubicSpline:
     """The cubic B-splines on `knots`, those at both ends repeated, as powers on each piece.
 
+    In double precision.
+
     `basis` [powers, pieces, splines] times coefficients are the powers of a spline, the highest
     first, of what lies beyond the beginning of each piece. `centres` are where a straight line has
     its coefficients (Greville's abscissae).
@@ -69,7 +71,13 @@ class SplinePair(PairPotential):
         self.register_buffer("coefficients", torch.zeros_like(self.spline.centres))
 
     def start(self, strength: float, power: float) -> None:
-        """Makes the force ``strength r^power``, for a strength that is not zero."""
+        """Makes the force ``strength r^power``.
+
+        Raises:
+            ValueError: a strength of zero, which has no logarithm.
+        """
+        if strength == 0:
+            raise ValueError("strength: wanted a number that is not zero, found 0")
         size = math.log(2 * abs(strength) / self.scale) + power * self.spline.centres
         self.coefficients = math.copysign(1.0, strength) * size
 
@@ -77,7 +85,7 @@ class SplinePair(PairPotential):
         self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes
     ) -> Float[Tensor, " pairs"]:
         powers = self.spline.basis @ self.coefficients
-        u = torch.log(r)
+        u = torch.log(r.clamp_min(torch.finfo(r.dtype).tiny))
         low, high = (u - end for end in self.spline.ends)
         first, last = self.spline.end_slopes(powers)
         f = self.spline.value(powers, u) + low.clamp_max(0) * first + high.clamp_min(0) * last

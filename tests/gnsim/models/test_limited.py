@@ -46,3 +46,11 @@ def test_bodies_in_one_place_pull_at_nobody() -> None:
             return torch.zeros_like(state.p)
 
     assert not Limited(Still(Gravity()), 1.0, "norm").force(state).any()
+
+
+def test_limits_that_there_are_not_are_refused() -> None:
+    with pytest.raises(ValueError, match="kind: 'componant' is unknown; did you mean 'component'"):
+        Limited(FREE, 1.0, "componant")
+    for limit in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="limit: wanted a number above zero"):
+            Limited(FREE, limit, "norm")

@@ -22,6 +22,12 @@ def test_a_power_law_is_one_everywhere(strength: float, power: float) -> None:
     distances = [1e-3, 0.4, 0.5, 1.1, 2.9999, 3.0, 40.0]
     expected = [strength * r**power for r in distances]
     assert force(pair, distances) == pytest.approx(expected, rel=ROUNDING)
+    assert all(map(math.isfinite, force(pair, [0.0])))
+
+
+def test_a_power_law_of_no_strength_is_refused() -> None:
+    with pytest.raises(ValueError, match="strength: wanted a number that is not zero"):
+        SplinePair(0.5, 3.0, 6, 1e-8).start(0.0, 1.0)
 
 
 def test_beyond_its_ends_it_goes_on_smoothly() -> None:

@@ -1,5 +1,7 @@
 """A spline of the pair force, fitted to where systems end, by damped steps of Gauss and Newton."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -19,10 +21,15 @@ _BENT = 0.3
 #: ends so many times the median count half; and so many times have no say
 _OUTLIER, _NO_SAY = 3.0, 20.0
 _ROUNDS, _SETTLED, _MOVED = 15, 0.02, 1e-6
+#: what a motion that is lost is off by, over the usual way
+_LOST = 1e3
 _FIRST_DAMPING, _LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e-6, 1e6
 
+#: Told in words what was done.
+Told = Callable[[str], None]
 
-class Curve:
+
+class FittedSpline:
     """A spline as a dynamics, times the product of an attribute of both bodies if one is named.
 
     Where nothing tells the force, it goes on straight in log-log.
@@ -75,7 +82,7 @@ class Curve:
             of_bends = self.coefficients @ stiffness @ self.coefficients
             return normal.cost_of(errors[kept]) * normal.trust.sum() + of_bends
 
-        before = cost(missed(self.dynamics, integrator, substeps, path))
+        before = normal.cost * normal.trust.sum() + here @ stiffness @ here
         while damping < _LARGEST_DAMPING:
             try:
                 step = normal.step(damping, (stiffness, -stiffness @ here))
@@ -106,10 +113,15 @@ class Curve:
 def missed(
     dynamics: Dynamics, integrator: Integrator, substeps: int, path: Trajectory
 ) -> Float[Tensor, "systems 1 numbers"]:
-    """What the positions at the last frame are missed by."""
+    """What the positions at the last frame are missed by, over the usual way between the frames.
+
+    A motion that is not finite misses by a thousand of these.
+    """
     with torch.no_grad():
         predicted = predict(dynamics, integrator, path, substeps)[0][-1]
-    off = nearest_image(path.q[-1] - predicted, path.box)
+    way = nearest_image(path.q[-1] - path.q[0], path.box).norm(dim=1).median()
+    off = nearest_image(path.q[-1] - predicted, path.box) / way
+    off = off.nan_to_num(_LOST, _LOST, -_LOST).clamp(-_LOST, _LOST)
     return off.view(path.num_systems, 1, -1)
 
 
@@ -120,6 +132,6 @@ def usual(errors: Float[Tensor, "systems 1 numbers"]) -> Bool[Tensor, " systems"
 
 
 def log_error(errors: Float[Tensor, "systems 1 numbers"], floor: float = 0.0) -> float:
-    """The mean logarithm of the mean squared error of a system; infinite where one is lost."""
+    """The mean logarithm of the mean squared error of a system, not below `floor`."""
     size = errors.square().mean((1, 2)) + floor
-    return float(size.clamp_min(torch.finfo(size.dtype).tiny).log().mean().nan_to_num(torch.inf))
+    return float(size.clamp_min(torch.finfo(size.dtype).tiny).log().mean())

@@ -1,0 +1,89 @@
+"""The size at which forces were cut off, as simulations do it in close encounters.
+
+A cut-off takes effect in close encounters, of which a spline that was fitted to others knows
+little, and a limit can make up for any fault of it a bit. So one is believed only where it explains
+most of what the hardest systems miss beyond what all systems do.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+import torch
+
+from gnsim.dynamics import Dynamics
+from gnsim.models.limited import LIMITS, Limited
+from gnsim.training.fitted_spline import FittedSpline, log_error, missed
+from gnsim.training.frame_pairs import FramePairs
+from gnsim.training.steps_of_data import Steps
+
+#: sizes that are tried, over the usual force, their ratio, and how well the logarithm is found
+_SIZES, _RATIO, _FOUND = (5.0, 5e3), 1.15, 1e-7
+#: share of the log error beyond that of other systems that a limit must take away, and least of it
+_EXPLAINED, _LEAST = 0.5, 1.0
+#: share and number of the other systems
+_SHARE, _OTHERS = 0.85, 150
+
+
+class CutOff(NamedTuple):
+    """The size of a force (infinite for none) and what of it, a name of `LIMITS` (empty for none).
+
+    `errors` holds the `log_error` of the hardest systems with no limit and with the best of each
+    kind, and ``other systems``, the logarithm of the usual one of these.
+    """
+
+    limit: float
+    kind: str
+    errors: Mapping[str, float]
+
+
+def cut_off(spline: FittedSpline, pairs: FramePairs, steps: Steps) -> CutOff:
+    """The limit with which the hardest systems are missed least, if that explains most of it."""
+    by = steps.method, steps.substeps
+    others, hardest = pairs.pick(_SHARE, _OTHERS), pairs.hardest
+    floor = float(missed(spline.dynamics, *by, others).square().mean((1, 2)).median())
+    floor = max(floor, torch.finfo(torch.float64).tiny)
+
+    def left(dynamics: Dynamics) -> float:
+        return log_error(missed(dynamics, *by, hardest), floor)
+
+    def left_at(kind: str, size: float) -> float:
+        return left(Limited(spline.dynamics, math.exp(size), kind))
+
+    low, high = (math.log(size * pairs.usual_force) for size in _SIZES)
+    width, free = math.log(_RATIO), left(spline.dynamics)
+    found = {}
+    for kind in LIMITS:
+        at = partial(left_at, kind)
+        size = min(torch.arange(low, high, width).tolist(), key=at)
+        found[kind] = least(at, size - width, size + width)
+    errors = {"other systems": math.log(floor), "no limit": free}
+    errors |= {f"limit of {kind}": error for kind, (_, error) in found.items()}
+    kind = min(found, key=lambda one: found[one][1])
+    size, error = found[kind]
+    wanted = max(_LEAST, _EXPLAINED * (free - math.log(floor)))
+    if free - error < wanted:
+        return CutOff(math.inf, "", errors)
+    return CutOff(math.exp(size), kind, errors)
+
+
+def least(function: Callable[[float], float], low: float, high: float) -> tuple[float, float]:
+    """Where a function with one minimum between has it, and its value there.
+
+    By golden sections: the mean logarithm of errors has a cusp where these vanish.
+    """
+    share = (5**0.5 - 1) / 2
+    inner = [high - share * (high - low), low + share * (high - low)]
+    values = [function(x) for x in inner]
+    while high - low > _FOUND:
+        if values[0] < values[1]:
+            high, inner[1], values[1] = inner[1], inner[0], values[0]
+            inner[0] = high - share * (high - low)
+            values[0] = function(inner[0])
+        else:
+            low, inner[0], values[0] = inner[0], inner[1], values[1]
+            inner[1] = low + share * (high - low)
+            values[1] = function(inner[1])
+    best = values.index(min(values))
+    return inner[best], values[best]
