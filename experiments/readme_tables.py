@@ -63,6 +63,28 @@ def users(cases: dict[str, Any]) -> list[str]:
     return rows
 
 
+def charged(cases: dict[str, Any]) -> list[str]:
+    """One row a seed: errors of positions on the test simulations, and what was learned."""
+    if not cases:
+        return []
+    published = next(iter(cases.values()))["published"]
+    rows = [
+        "| charged five-body benchmark, MSE of 2,000 | mean | median | 99th percentile | "
+        "another draw, mean | learned: method, cut-off | training, s | ms a sample |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for case, found in sorted(cases.items()):
+        score, steps = found["test"], f"{found['method']} in {found['substeps']}"
+        limit = f"{found['limit']:.6f} ({found['limited']})" if found["limited"] else "none"
+        rows.append(
+            f"| {case} | {score['mean']:.1e} | {score['median']:.1e} | "
+            f"{score['99th percentile']:.1e} | {found['another draw']['mean']:.1e} | {steps}, "
+            f"{limit} | {found['training_seconds']:.0f} | {found['milliseconds_a_sample']:.1f} |"
+        )
+    best = ", ".join(f"{name} {error}" for name, error in published.items())
+    return [*rows, "", f"Published, by networks that map frame to frame: {best}."]
+
+
 def kills(found: dict[str, Any]) -> list[str]:
     if not found:
         return []
@@ -83,6 +105,7 @@ def block() -> str:
         law_tables.grid(sampling),
         law_tables.false(load("false_laws")),
         users(load("user_files")),
+        charged(load("charged_benchmark")),
         kills(load("kill_and_resume")),
     ]
     return "\n\n".join("\n".join(rows) for rows in parts if rows)

@@ -34,9 +34,9 @@ def list_sources(debug: Debug = False) -> None:
     console = Console(markup=False, highlight=False)
     console.print(table)
     console.print(
-        f"\nAll but solar-system are simulated, and have {_written(common)} as well. "
-        "noise is relative to the spread of positions and of velocities; with velocities=false "
-        "they are left out, and estimated from the positions."
+        f"\nThose from {next(iter(SYSTEMS))} on are simulated on demand, and have "
+        f"{_written(common)} as well. noise is relative to the spread of positions and of "
+        "velocities; with velocities=false they are left out, and estimated from the positions."
     )
 
 
