@@ -74,6 +74,7 @@ def measure(number: str) -> dict[str, Any]:
         "attribute": found.attribute,
         "limit": found.cut_off.limit if found.cut_off.kind else None,
         "limited": found.cut_off.kind,
+        "explained by the cut-off": found.cut_off.explained,
         "log errors on training pairs": {
             "attributes": found.tried,
             "steps": found.steps.errors,
@@ -105,7 +106,9 @@ def recipe() -> TwoFrames:
     coulomb.spline.start(-1.0, -2.0)
     model = Limited(coulomb.dynamics, charged.LARGEST_FORCE, "component")
     steps = Steps(SymplecticEuler(), _STEPS, True, {})
-    return TwoFrames(model, "charge", steps, CutOff(charged.LARGEST_FORCE, "component", {}), {})
+    return TwoFrames(
+        model, "charge", steps, CutOff(charged.LARGEST_FORCE, "component", {}, 1.0), {}
+    )
 
 
 def rounded(path: Trajectory) -> Trajectory:

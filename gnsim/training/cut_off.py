@@ -1,8 +1,9 @@
 """The size at which forces were cut off, as simulations do it in close encounters.
 
 A cut-off takes effect in close encounters, of which a spline that was fitted to others knows
-little, and a limit can make up for any fault of it a bit. So one is believed only where it explains
-most of what the hardest systems miss beyond what all systems do.
+little, and a limit can make up for any fault of it a bit. So one is believed only where the systems
+that it changes usually come down four tenths of the way to what the others are missed by (in the
+logarithm); softened charges without any brought a limit to a quarter of it.
 """
 
 import math
@@ -20,8 +21,10 @@ from gnsim.training.steps_of_data import Steps
 
 #: sizes that are tried, over the usual force, their ratio, and how well the logarithm is found
 _SIZES, _RATIO, _FOUND = (5.0, 5e3), 1.15, 1e-7
-#: share of the log error beyond that of other systems that a limit must take away, and least of it
-_EXPLAINED, _LEAST = 0.5, 1.0
+#: share of the log error beyond that of other systems that a limit must usually take away
+_EXPLAINED = 0.4
+#: share of its log error by which a limit changes a system at least
+_CHANGED = 1e-6
 #: share and number of the other systems
 _SHARE, _OTHERS = 0.85, 150
 
@@ -30,12 +33,14 @@ class CutOff(NamedTuple):
     """The size of a force (infinite for none) and what of it, a name of `LIMITS` (empty for none).
 
     `errors` holds the `log_error` of the hardest systems with no limit and with the best of each
-    kind, and ``other systems``, the logarithm of the usual one of these.
+    kind, and ``other systems``, the logarithm of the usual one of these; `explained` how much of
+    what they miss beyond that the best limit takes away, of the systems that it changes, usually.
     """
 
     limit: float
     kind: str
     errors: Mapping[str, float]
+    explained: float
 
 
 def cut_off(spline: FittedSpline, pairs: FramePairs, steps: Steps) -> CutOff:
@@ -61,11 +66,16 @@ def cut_off(spline: FittedSpline, pairs: FramePairs, steps: Steps) -> CutOff:
     errors = {"other systems": math.log(floor), "no limit": free}
     errors |= {f"limit of {kind}": error for kind, (_, error) in found.items()}
     kind = min(found, key=lambda one: found[one][1])
-    size, error = found[kind]
-    wanted = max(_LEAST, _EXPLAINED * (free - math.log(floor)))
-    if free - error < wanted:
-        return CutOff(math.inf, "", errors)
-    return CutOff(math.exp(size), kind, errors)
+    limit = math.exp(found[kind][0])
+    before, after = (
+        (missed(one, *by, hardest).square().mean((1, 2)) + floor).log() - math.log(floor)
+        for one in (spline.dynamics, Limited(spline.dynamics, limit, kind))
+    )
+    changed = (after - before).abs() > _CHANGED * before
+    explained = float((1 - after / before)[changed].median()) if bool(changed.any()) else 0.0
+    if explained < _EXPLAINED:
+        return CutOff(math.inf, "", errors, explained)
+    return CutOff(limit, kind, errors, explained)
 
 
 def least(function: Callable[[float], float], low: float, high: float) -> tuple[float, float]:

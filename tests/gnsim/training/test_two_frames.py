@@ -151,9 +151,10 @@ def test_exact_data_were_made_in_no_steps(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_cut_off_is_found_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cutting, "_RATIO", 1.3)
     monkeypatch.setattr(frame_pairs, "_HARDEST", 0.3)
-    limit, kind, errors = cut_off(coulomb(), FramePairs(charges(near=True), 0), IN_STEPS)
-    assert kind == "component" and limit == pytest.approx(100.0, rel=1e-5)
-    assert errors["limit of component"] < errors["limit of norm"] - 1
+    found = cut_off(coulomb(), FramePairs(charges(near=True), 0), IN_STEPS)
+    assert found.kind == "component" and found.limit == pytest.approx(100.0, rel=1e-5)
+    assert found.errors["limit of component"] < found.errors["limit of norm"] - 1
+    assert found.explained > 0.9
 
 
 @pytest.mark.parametrize("softening", [0.0, 0.1])
@@ -167,6 +168,7 @@ def test_no_cut_off_is_found_where_there_is_none(
     pairs = FramePairs(charges(near=True, softening=softening), 0)
     found = cut_off(coulomb(), pairs, EXACTLY)
     assert not found.kind and found.limit == float("inf")
+    assert found.explained < 0.4
 
 
 def test_a_cusp_is_found() -> None:
