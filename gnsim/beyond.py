@@ -1,5 +1,6 @@
 """`gnsim.discover(..., beyond=law)`: what a law leaves over, into a folder if asked."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from gnsim.symbolic.law_file import as_text
 #: the law that was given: what tells the folder of such a search from that of a discovery
 GIVEN = "law_given.json"
 _LAW, _ALONE, _CANDIDATE = "law.json", "law_alone.json", "law_candidate.json"
-_RESULT, _FIGURE = "beyond.json", "residual_acceleration"
+_RESULT, _SUMMARY, _FIGURE = "beyond.json", "summary.txt", "residual_acceleration"
 _OF_DISCOVERY = (_LAW, "model.ckpt", "checkpoints")
 
 
@@ -66,6 +67,20 @@ def beyond_into(path: Path, recipe: Recipe, law: Law, progress: Progress) -> Bey
     return found
 
 
+def finished_beyond(path: Path, recipe: Recipe, law: Law) -> str:
+    """What the same search, finished in this folder, told at its end; else empty."""
+    files = [path / name for name in (GIVEN, _RESULT, _SUMMARY, _LAW)]
+    if not all(file.is_file() for file in files):
+        return ""
+    given, result, summary = (file.read_text(encoding="utf-8") for file in files[:3])
+    try:
+        made = json.loads(result)
+        same = (made["data_hash"], made["seed"]) == (recipe.dataset.content_hash, recipe.seed)
+    except (ValueError, KeyError, TypeError):  # damaged, or of a version before
+        return ""
+    return summary.rstrip("\n") if same and given == as_text(law) else ""
+
+
 def write_beyond(found: Beyond, folder: RunFolder) -> None:
     """The figure, ``summary.txt``, the numbers and the laws.
 
@@ -80,7 +95,7 @@ def write_beyond(found: Beyond, folder: RunFolder) -> None:
     figure = residual_acceleration_figure(found)
     for kind in ("png", "pdf"):
         write_atomic(folder / f"{_FIGURE}.{kind}", rendered(figure, kind))
-    folder.write("summary.txt", beyond_summary(found) + "\n")
+    folder.write(_SUMMARY, beyond_summary(found) + "\n")
     folder.write_json(_RESULT, beyond_metrics(found))
     found.alone.save(folder / _ALONE)
     if found.law is not None and not found.law.verified:

@@ -50,7 +50,7 @@ def look_beyond(
     time_limit: float | None,
 ) -> None:
     """What a law leaves over, into a folder of its own."""
-    from gnsim.beyond import beyond_into, read_law, require_of_data
+    from gnsim.beyond import beyond_into, finished_beyond, read_law, require_of_data
     from gnsim.commands.progress import progress
     from gnsim.commands.running import begin, show
     from gnsim.report.beyond import beyond_summary
@@ -59,6 +59,9 @@ def look_beyond(
     known = read_law(law)
     recipe, folder = begin(source, seed, settings, out)
     folder = out or folder.with_name(f"{folder.name}-beyond")
+    if before := finished_beyond(folder, recipe, known):
+        print(f"gnsim: {folder} holds this search, finished, as follows", file=sys.stderr)
+        return show(before, folder)
     with progress() as tell:
         found = beyond_into(folder, recipe, known, tell)
     show(beyond_summary(found), folder)

@@ -203,4 +203,5 @@ def _symmetry(found: "Beyond") -> Iterator[str]:
     if found.law is None:
         return
     yield "by construction: the same for all observers at constant speed, in any direction and in a"
-    yield "mirror; equal and opposite on both bodies (v_r, v_t: relative speeds along and across)"
+    yield "mirror; equal and opposite on both bodies. Positive along the line attracts; across it,"
+    yield "positive is where the other body goes, seen from this one; v_r, v_t: its speeds so, v_r away"

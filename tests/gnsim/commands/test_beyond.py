@@ -75,6 +75,10 @@ def test_what_a_law_leaves_is_found_and_kept(
     assert found.constants["k"].value == pytest.approx(2.0, rel=0.02)
     assert "Traceback" not in errors
     assert Law.load(out / "law_given.json") == SPRINGS
+    # the same again shows what was found, and searches nothing
+    assert run(["discover", str(data), "--beyond", str(law), "--out", str(out)]) == ExitCode.DONE
+    shown, remark = capsys.readouterr()
+    assert shown == told and remark.splitlines()[-1].endswith("finished, as follows")
     assert not (out / "law_candidate.json").exists()
     refused(["discover", str(data), "--out", str(out)], "lies beyond a law", capsys)
     other = tmp_path / "other.json"
