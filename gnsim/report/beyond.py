@@ -204,4 +204,4 @@ def _symmetry(found: "Beyond") -> Iterator[str]:
         return
     yield "by construction: the same for all observers at constant speed, in any direction and in a"
     yield "mirror; equal and opposite on both bodies. Positive along the line attracts; across it,"
-    yield "positive is where the other body goes, seen from this one; v_r, v_t: its speeds so, v_r away"
+    yield "positive is where the other goes, seen from this one; v_r: its speed away, v_t: across"
