@@ -225,6 +225,11 @@ def distill_in(
 def trained(path: Path, recipe: Recipe) -> Fitted:
     """The network of a run folder."""
     file = path / "model.ckpt"
+    if (path / GIVEN).exists():
+        raise InputError(
+            f"{path}: holds what lies beyond a law, for which no network was trained; "
+            "gnsim rollout --of law rolls the law out"
+        )
     if not file.is_file():
         raise InputError(f"{file}: there is no trained network yet; run gnsim train first")
     return Fitted.load(file, recipe.dataset.content_hash)

@@ -81,6 +81,9 @@ def test_what_a_law_leaves_is_found_and_kept(
     assert shown == told and remark.splitlines()[-1].endswith("finished, as follows")
     assert not (out / "law_candidate.json").exists()
     refused(["discover", str(data), "--out", str(out)], "lies beyond a law", capsys)
+    refused(["rollout", str(out)], "no network was trained; gnsim rollout --of law", capsys)
+    assert run(["rollout", str(out), "--of", "law", "--steps", "3"]) == ExitCode.DONE
+    assert capsys.readouterr().out.startswith("law: 3 steps")
     other = tmp_path / "other.json"
     replace(SPRINGS, constants={**SPRINGS.constants, "k": Constant(2.1, 1e-6)}).save(other)
     again = ["discover", str(data), "--beyond", str(other), "--out", str(out)]
