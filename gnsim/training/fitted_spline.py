@@ -18,7 +18,7 @@ from gnsim.state import Trajectory
 
 #: by how much the exponents of the force in neighbouring pieces are expected to differ
 _BENT = 0.3
-#: ends so many times the median count half; and so many times have no say
+#: ends so many times the usual count half; and so many times have no say
 _OUTLIER, _NO_SAY = 3.0, 20.0
 _ROUNDS, _SETTLED, _MOVED = 15, 0.02, 1e-6
 #: what a motion that is lost is off by, over the usual way
@@ -53,12 +53,19 @@ class FittedSpline:
     def coefficients(self, values: Float[Tensor, " splines"]) -> None:
         self.spline.coefficients = values
 
-    def fit(self, path: Trajectory, integrator: Integrator, substeps: int) -> None:
-        """Moves the coefficients to where they predict the ends of `path` best."""
+    def fit(
+        self, path: Trajectory, integrator: Integrator, substeps: int, share: float = 0.5
+    ) -> None:
+        """Moves the coefficients to where they predict the ends of `path` best.
+
+        What this share of the systems is missed by at most is usual; far beyond, ends have no say.
+        With a share above a half, the spline grows inwards, from what it explains to what comes a
+        bit closer.
+        """
         damping = _FIRST_DAMPING
         for _ in range(_ROUNDS):
             errors = missed(self.dynamics, integrator, substeps, path)
-            kept = usual(errors)
+            kept = usual(errors, share)
             slopes = self._slopes(path, integrator, substeps, errors)[kept]
             together = torch.ones(slopes.shape[-1], 1, dtype=torch.float64)
             normal = Normal(errors[kept], slopes, together, _OUTLIER)
@@ -125,10 +132,12 @@ def missed(
     return off.view(path.num_systems, 1, -1)
 
 
-def usual(errors: Float[Tensor, "systems 1 numbers"]) -> Bool[Tensor, " systems"]:
-    """Which ends are not missed by many times the usual."""
+def usual(
+    errors: Float[Tensor, "systems 1 numbers"], share: float = 0.5
+) -> Bool[Tensor, " systems"]:
+    """Which ends are not missed by many times what this share is missed by at most."""
     size = errors.square().sum((1, 2))
-    return size <= _NO_SAY**2 * size.nanmedian()
+    return size <= _NO_SAY**2 * size.nanquantile(share)
 
 
 def log_error(errors: Float[Tensor, "systems 1 numbers"], floor: float = 0.0) -> float:

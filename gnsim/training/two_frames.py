@@ -41,8 +41,9 @@ _POWERS = (-3.0, -2.0, -1.0, 0.0, 1.0)
 _STRENGTHS = (-3.0, -1.0, -0.3, -0.1, 0.1, 0.3, 1.0, 3.0)
 #: shares of the systems, those that stay apart first, how many of them, steps between the frames
 _APART = ((0.3, 300, 20), (0.6, 600, 50))
-#: and then, in the steps of the data
-_CLOSER = ((0.6, 200), (0.85, 300))
+#: and then, in the steps of the data; and the share of these by which others are measured: of all
+#: systems, many may be beyond any curve, where forces were cut off
+_CLOSER = ((0.6, 200, 0.5), (0.85, 300, 0.5), (1.0, 300, 0.6), (1.0, 300, 0.7))
 #: by how much the log error must be below that of free motion
 _EXPLAINED = 1.0
 
@@ -91,8 +92,8 @@ def learn_two_frames(train: Trajectory, seed: int, told: Told | None = None) -> 
         spline.fit(pairs.pick(share, count), Leapfrog(), substeps)
         tell(f"fitted to systems of the {share:.0%} that stay apart, in {substeps} steps")
     steps = steps_of_the_data(spline, pairs, tell)
-    for share, count in _CLOSER:
-        spline.fit(pairs.pick(share, count), steps.method, steps.substeps)
+    for share, count, measure in _CLOSER:
+        spline.fit(pairs.pick(share, count), steps.method, steps.substeps, measure)
         tell(f"fitted to systems of the {share:.0%} that stay apart, in {steps.substeps} steps")
     found = cut_off(spline, pairs, steps)
     tell(f"cut off at {found.limit:.8g} ({found.kind})" if found.kind else "not cut off")

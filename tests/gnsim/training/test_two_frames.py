@@ -106,6 +106,15 @@ def test_ends_that_are_far_off_have_no_say() -> None:
     assert usual(errors).logical_not().nonzero().flatten().tolist() == [0, 1]
 
 
+def test_a_curve_grows_inwards() -> None:
+    """What most miss by leaves out those that a curve that is not right yet misses a bit more."""
+    size = torch.tensor([1e-9] * 6 + [1e-6] * 3 + [1.0], dtype=torch.float64)
+    errors = size[:, None, None].expand(-1, 1, 15)
+    assert int(usual(errors).sum()) == 6
+    assert int(usual(errors, 0.8).sum()) == 9
+    assert int(usual(errors, 1.0).sum()) == 10
+
+
 SLOPE = torch.randn(50, 1, 15, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
@@ -137,7 +146,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cutting, "_RATIO", 1.3)
     monkeypatch.setattr(cutting, "_FOUND", 1e-5)
     monkeypatch.setattr(two_frames, "_APART", ((0.4, 30, 10),))
-    monkeypatch.setattr(two_frames, "_CLOSER", ((0.45, 30),))
+    monkeypatch.setattr(two_frames, "_CLOSER", ((0.45, 30, 0.5),))
     monkeypatch.setattr(two_frames, "_PIECES", 4)
 
 
