@@ -34,6 +34,30 @@ class Dynamics(nn.Module, ABC):
         return state
 
 
+class Jump(Dynamics):
+    """The state after a time dt in one piece, without a right-hand side.
+
+    `gnsim.integrators.Jumps` runs it, and no other integrator does.
+    """
+
+    @abstractmethod
+    def jump(self, state: State, dt: float | Tensor) -> State:
+        """The state after the time `dt` (a number or 0-d tensor)."""
+
+    @final
+    def vector_field(
+        self, state: State
+    ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
+        """Raises ValueError: there is none."""
+        raise ValueError(no_right_hand_side(self))
+
+
+def no_right_hand_side(dynamics: Jump) -> str:
+    """What whoever wants a right-hand side is told."""
+    name = type(dynamics).__name__
+    return f"{name} jumps, and has no right-hand side to integrate; use the integrator jumps"
+
+
 class Split(Dynamics):
     """``dq/dt = p / m, dp/dt = F(q) + L(q) p``: drift and kick have flows of their own.
 

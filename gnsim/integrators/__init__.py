@@ -1,4 +1,4 @@
-"""One-step methods by name: `INTEGRATORS`."""
+"""One-step methods of right-hand sides by name: `INTEGRATORS`; `Jumps` of what has none."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,6 +6,7 @@ from types import MappingProxyType
 from gnsim.integrators.base import IntegrationError, Integrator
 from gnsim.integrators.dop853 import DOP853
 from gnsim.integrators.implicit import ImplicitMidpoint
+from gnsim.integrators.jumps import Jumps
 from gnsim.integrators.runge_kutta import RK2, RK4, AdaptiveRungeKutta, Dopri5, Dopri8, Euler
 from gnsim.integrators.symplectic import (
     Composition,
@@ -49,6 +50,7 @@ __all__ = [
     "ImplicitMidpoint",
     "IntegrationError",
     "Integrator",
+    "Jumps",
     "KahanLi6",
     "KahanLi8",
     "Leapfrog",

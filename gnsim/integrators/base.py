@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from gnsim.dynamics import Dynamics, Split
+from gnsim.dynamics import Dynamics, Jump, Split, no_right_hand_side
 from gnsim.state import State
 
 
@@ -38,6 +38,8 @@ class Integrator(ABC):
 
     def accept(self, dynamics: Dynamics) -> None:
         """Raise ValueError if this method is not made for `dynamics`."""
+        if isinstance(dynamics, Jump):
+            raise ValueError(no_right_hand_side(dynamics))
         if self.needs_separable and not isinstance(dynamics, Split):
             name = type(self).__name__
             raise ValueError(

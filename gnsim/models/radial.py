@@ -63,9 +63,9 @@ class RadialNetwork(PairPotential):
         self.shift_log_r.fill_(logs.mean())
         self.scale_log_r.fill_(logs.std().clamp_min(1e-3))
         for name in self.attributes:
-            feature = _feature(name, values[name])
-            self._of("shift", name).fill_(feature.mean())
-            self._of("scale", name).fill_(feature.std().clamp_min(1e-3))
+            seen = feature(name, values[name])
+            self._of("shift", name).fill_(seen.mean())
+            self._of("scale", name).fill_(seen.std().clamp_min(1e-3))
 
     @property
     def reference(self) -> float:  # type: ignore[override]
@@ -92,7 +92,7 @@ class RadialNetwork(PairPotential):
 
     def _features(self, values: Attributes) -> Float[Tensor, "pairs features"]:
         columns = [
-            (_feature(n, values[n]) - self._of("shift", n)) / self._of("scale", n)
+            (feature(n, values[n]) - self._of("shift", n)) / self._of("scale", n)
             for n in self.attributes
         ]
         return torch.stack(columns, 1)
@@ -106,5 +106,6 @@ def _bent(z: Tensor) -> Tensor:
     return torch.sinh(_LARGEST * torch.tanh(z / _LARGEST))
 
 
-def _feature(name: str, value: Tensor) -> Tensor:
+def feature(name: str, value: Tensor) -> Tensor:
+    """An attribute as networks see it: masses by their logarithm."""
     return torch.log(value) if name == "mass" else value

@@ -1,0 +1,71 @@
+"""The block of a graph network on which all learned graph simulators stand.
+
+    m_ij = f((q_j - q_i) / l, (v_j - v_i) / v, a_j, a_i, g)         edge network
+    y_i  = h((v_i - V) / v, a_i, sum_j m_ij, g)                     node network
+
+with the attributes a, the velocity V of the centre of mass, and numbers g common to all. After
+P. Battaglia et al. (arXiv:1806.01261), as used by A. Sanchez-Gonzalez et al. (arXiv:1909.12790).
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gnsim.graph import displacement
+from gnsim.models.message_network import MessageSum
+from gnsim.models.scales import Scales, Shape, relative_velocity
+from gnsim.models.vector_messages import both_ways, perceptron
+from gnsim.state import State
+
+
+class GraphBlock(nn.Module):
+    """Numbers of each body from its own motion and from what arrives along its edges.
+
+    Symmetric under permutations, translations and boosts by construction: positions and velocities
+    enter by differences. Not under rotations. Layers are smooth (SiLU): Hamiltonians are
+    differentiated twice.
+
+    Args:
+        outputs: numbers of each body.
+        moving: whether velocities are seen.
+        common: how many numbers common to all are seen.
+        bias: whether the last layer has one; energies have no origin.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        hidden: int,
+        outputs: int,
+        generator: torch.Generator,
+        *,
+        moving: bool = True,
+        common: int = 0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.moving = moving
+        own = shape.dim * moving + len(shape.attributes) + common
+        between = own + shape.dim + len(shape.attributes)
+        self.edge = perceptron(between, hidden, hidden, generator)
+        self.node = perceptron(own + hidden, hidden, outputs, generator, bias=bias)
+        self.sum = MessageSum()
+
+    def forward(
+        self, state: State, scales: Scales, common: Float[Tensor, " common"] | None = None
+    ) -> Float[Tensor, "nodes outputs"]:
+        """Inputs are divided by `scales`; `common` as it is."""
+        edge_index = both_ways(state.pairs)
+        source, target = edge_index
+        d = displacement(state.q, edge_index, state.box) / scales.length
+        edges = [d, *scales.columns(state, source), *scales.columns(state, target)]
+        nodes = scales.columns(state, torch.arange(state.num_nodes))
+        if self.moving:
+            u = relative_velocity(state) / scales.velocity
+            edges.append(u[source] - u[target])
+            nodes.append(u)
+        if common is not None:
+            edges.append(common.expand(len(d), -1))
+            nodes.append(common.expand(state.num_nodes, -1))
+        arrived = self.sum(self.edge(torch.cat(edges, 1)), edge_index, state.num_nodes)
+        return self.node(torch.cat([*nodes, arrived], 1))

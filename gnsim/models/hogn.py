@@ -1,0 +1,54 @@
+"""HOGN: a graph network for the Hamiltonian, differentiated and integrated.
+
+A. Sanchez-Gonzalez et al. (2019), arXiv:1909.12790. The read-out of the system adds one scalar per
+body: energies are extensive, so that a trained model runs for other numbers of bodies.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.dynamics import Hamiltonian, SeparableHamiltonian
+from gnsim.invariants import momentum, total
+from gnsim.models.graph_block import GraphBlock
+from gnsim.models.learned import Learned
+from gnsim.models.scales import Shape
+from gnsim.state import State
+
+
+class HOGN(Learned, Hamiltonian):
+    """``H = P^2 / 2M + E sum_i (y_i + (m_i / m) z_i)``: a general H(q, p), not separable.
+
+    P and M are momentum and mass of the system, (y, z) come of a `GraphBlock`, and ``E = m v^2`` is
+    a scale. What is multiplied by the mass of its body leaves dH/dp of one size for all masses.
+
+    By construction symmetric under permutations, translations and boosts, which add to dq/dt and
+    leave dp/dt; the total momentum is conserved, and P / M is the velocity of the centre of mass.
+    Not symmetric under rotations.
+    """
+
+    def __init__(self, shape: Shape, hidden: int, generator: torch.Generator) -> None:
+        super().__init__(shape, hidden, generator)
+        self.block = GraphBlock(shape, hidden, 2, generator, bias=False)
+
+    def energy(self, state: State) -> Float[Tensor, " systems"]:
+        y, z = self.block(state, self.scales).unbind(1)
+        inner = y + state.mass / self.scales.mass * z
+        mass = total(state, state.mass[:, None])
+        centre = momentum(state).square().sum(1) / (2 * mass[:, 0])
+        return centre + self.scales.energy * total(state, inner[:, None])[:, 0]
+
+
+class SeparableHOGN(Learned, SeparableHamiltonian):
+    """``H = sum_i p_i^2 / 2 m_i + E sum_i y_i`` with y of a `GraphBlock` of positions alone.
+
+    Leapfrog and its family are symplectic on it. By construction symmetric under permutations,
+    translations and boosts, and the total momentum is conserved; not symmetric under rotations.
+    """
+
+    def __init__(self, shape: Shape, hidden: int, generator: torch.Generator) -> None:
+        super().__init__(shape, hidden, generator)
+        self.block = GraphBlock(shape, hidden, 1, generator, moving=False, bias=False)
+
+    def potential(self, state: State) -> Float[Tensor, " systems"]:
+        return self.scales.energy * total(state, self.block(state, self.scales))[:, 0]

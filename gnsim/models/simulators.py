@@ -1,0 +1,20 @@
+"""Learned simulators by name: `SIMULATORS`."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from gnsim.models.delta_gn import DeltaGN
+from gnsim.models.hogn import HOGN, SeparableHOGN
+from gnsim.models.learned import Learned
+from gnsim.models.ogn import OGN
+from gnsim.models.state_mlp import StateMLP
+
+SIMULATORS: Mapping[str, type[Learned]] = MappingProxyType(
+    {
+        "mlp": StateMLP,
+        "delta": DeltaGN,
+        "ogn": OGN,
+        "hogn": HOGN,
+        "hogn-separable": SeparableHOGN,
+    }
+)

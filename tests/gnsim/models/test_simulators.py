@@ -1,0 +1,250 @@
+"""Learned simulators: the symmetries that each claims, with models that break them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gnsim.dynamics import Hamiltonian, Jump
+from gnsim.graph import displacement
+from gnsim.integrators import INTEGRATORS, Integrator, Jumps
+from gnsim.invariants import momentum
+from gnsim.models.graph_block import GraphBlock
+from gnsim.models.hogn import HOGN
+from gnsim.models.learned import Learned
+from gnsim.models.scales import Scales, Shape
+from gnsim.models.simulators import SIMULATORS
+from gnsim.prediction import predict
+from gnsim.simulator import Simulator
+from gnsim.state import State, Trajectory
+from gnsim.testing import symplectic_defect
+
+ROUNDING = 1e-12
+BODIES, DIM, HIDDEN, DT = 4, 2, 8, 0.1
+SHAPE = Shape(DIM, BODIES, ("charge", "mass"))
+WIND = torch.tensor([1.5, -0.5], dtype=torch.float64)
+
+GRAPHS = [name for name in SIMULATORS if name != "mlp"]
+HAMILTONIANS = ["hogn", "hogn-separable"]
+graphs = pytest.mark.parametrize("name", GRAPHS)
+
+
+def bodies(systems: int = 1, seed: int = 0) -> State:
+    random = torch.Generator().manual_seed(seed)
+    nodes = systems * BODIES
+    q, v = (torch.randn(nodes, DIM, generator=random, dtype=torch.float64) for _ in range(2))
+    mass, charge = torch.randn(2, nodes, generator=random, dtype=torch.float64)
+    mass = mass.exp()
+    batch = torch.arange(systems).repeat_interleave(BODIES)
+    return State(q, v * mass[:, None], batch, {"mass": mass, "charge": charge})
+
+
+def along(state: State) -> Trajectory:
+    """Three frames with a force on each body, and scales that are not one."""
+    q = torch.stack([state.q, 2 * state.q, 3 * state.q])
+    p = torch.stack([state.p, 1.5 * state.p, state.p])
+    t = torch.arange(3, dtype=torch.float64) * DT
+    return Trajectory(t, q, p, state.batch, state.attributes)
+
+
+def made(name: str, kind: type[Learned] | None = None) -> Learned:
+    generator = torch.Generator().manual_seed(1)
+    model = (kind or SIMULATORS[name])(SHAPE, HIDDEN, generator).double()
+    model.scales.fit(along(bodies(3)), DT)
+    return model
+
+
+def integrator(model: Learned) -> Integrator:
+    return Jumps() if isinstance(model, Jump) else INTEGRATORS["rk4"]()
+
+
+def after(model: Learned, state: State) -> State:
+    return integrator(model).step(model, state, DT)
+
+
+def near(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return bool((a - b).abs().max() < ROUNDING * (1 + b.abs().max()))
+
+
+def taken(state: State, order: torch.Tensor) -> State:
+    attributes = {name: values[order] for name, values in state.attributes.items()}
+    return State(state.q[order], state.p[order], state.batch, attributes)
+
+
+def renumbered(model: Learned) -> bool:
+    """Whether bodies may be renumbered."""
+    state, order = bodies(), torch.tensor([2, 0, 3, 1])
+    found, expected = after(model, taken(state, order)), after(model, state)
+    return near(found.q, expected.q[order]) and near(found.p, expected.p[order])
+
+
+def moved_along(model: Learned) -> bool:
+    """Whether a step of shifted bodies is the shifted step."""
+    state = bodies()
+    found, expected = after(model, state.moved(state.q + WIND, state.p)), after(model, state)
+    return near(found.q, expected.q + WIND) and near(found.p, expected.p)
+
+
+def carried_along(model: Learned) -> bool:
+    """Whether a step of bodies in a wind is that without, carried along by it."""
+    state = bodies()
+    push = WIND * state.mass[:, None]
+    found, expected = after(model, state.moved(state.q, state.p + push)), after(model, state)
+    return near(found.q, expected.q + DT * WIND) and near(found.p, expected.p + push)
+
+
+SYMMETRIES = (renumbered, moved_along, carried_along)
+
+
+@graphs
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_graphs_have_the_symmetries_that_they_claim(
+    name: str, symmetry: Callable[[Learned], bool]
+) -> None:
+    assert symmetry(made(name))
+
+
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_a_perceptron_of_the_whole_state_has_none(symmetry: Callable[[Learned], bool]) -> None:
+    assert not symmetry(made("mlp"))
+
+
+class Pinned(HOGN):
+    """Broken on purpose: the origin is special, and so are rest and the first body."""
+
+    def energy(self, state: State) -> torch.Tensor:
+        first = state.p[:1].square().sum() + state.q[:1].square().sum()
+        return super().energy(state) + 1e-6 * first
+
+
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_a_small_breach_is_seen(symmetry: Callable[[Learned], bool]) -> None:
+    assert not symmetry(made("hogn", Pinned))
+
+
+def drift_of_momentum(model: Learned) -> float:
+    state = bodies(2)
+    return float((momentum(after(model, state)) - momentum(state)).detach().abs().max())
+
+
+@pytest.mark.parametrize("name", HAMILTONIANS)
+def test_hamiltonians_keep_the_total_momentum(name: str) -> None:
+    assert drift_of_momentum(made(name)) < ROUNDING
+
+
+@pytest.mark.parametrize("name", ["ogn", "delta", "mlp"])
+def test_nothing_else_does(name: str) -> None:
+    assert drift_of_momentum(made(name)) > 1e-4
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_systems_of_a_batch_do_not_see_each_other(name: str) -> None:
+    model, both = made(name), bodies(2)
+    alone = [after(model, both.systems(torch.tensor([k]))) for k in range(2)]
+    together = after(model, both)
+    assert near(together.q, torch.cat([s.q for s in alone]))
+    q = both.q.clone().requires_grad_()
+    first = after(model, both.moved(q, both.p)).p[:BODIES]
+    (gradient,) = torch.autograd.grad(first.sum(), q)
+    assert gradient[BODIES:].abs().max() == 0
+    joined = (
+        after(model, replace(both, batch=torch.zeros_like(both.batch))) if name in GRAPHS else 0
+    )
+    assert name == "mlp" or not near(joined.q, together.q)
+
+
+@graphs
+def test_graphs_run_for_other_numbers_of_bodies(name: str) -> None:
+    state = bodies(3)
+    mixed = replace(state, batch=torch.tensor([0] * 2 + [1] * 4 + [2] * 6))
+    assert torch.isfinite(after(made(name), mixed).q).all()
+
+
+def test_a_perceptron_says_what_it_was_made_for() -> None:
+    state = bodies()
+    with pytest.raises(ValueError, match="systems of 4 bodies, found one of 2"):
+        made("mlp").vector_field(replace(state, batch=torch.tensor([0, 0, 1, 1])))
+
+
+@pytest.mark.parametrize("name", HAMILTONIANS)
+def test_hamiltonians_are_differentiated_twice(name: str) -> None:
+    model, state = made(name), bodies()
+
+    def rates(q: torch.Tensor, p: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return model.vector_field(state.moved(q, p))
+
+    inputs = (state.q.clone().requires_grad_(), state.p.clone().requires_grad_())
+    assert torch.autograd.gradcheck(rates, inputs)
+
+
+def test_symplectic_is_what_is_called_so() -> None:
+    general, separable, state = made("hogn"), made("hogn-separable"), bodies()
+    midpoint, leapfrog = INTEGRATORS["implicit_midpoint"](), INTEGRATORS["leapfrog"]()
+    assert symplectic_defect(lambda s: midpoint.step(general, s, DT), state) < ROUNDING
+    assert symplectic_defect(lambda s: leapfrog.step(separable, s, DT), state) < ROUNDING
+    assert symplectic_defect(lambda s: after(made("ogn"), s), state) > 1e-4
+    with pytest.raises(ValueError, match="needs a separable Hamiltonian"):
+        Simulator(general, leapfrog)
+
+
+def test_velocities_have_the_size_of_the_data() -> None:
+    """Before any training, dH/dp is no hundred times off."""
+    model, state = made("hogn"), bodies(20)
+    size = model.vector_field(state)[0].detach().square().mean().sqrt() / model.scales.velocity
+    assert 0.01 < float(size) < 100
+
+
+def test_jumps_and_right_hand_sides_are_not_mixed_up() -> None:
+    delta, ogn, state = made("delta"), made("ogn"), bodies()
+    for kind in INTEGRATORS.values():
+        with pytest.raises(ValueError, match="DeltaGN jumps"):
+            Simulator(delta, kind())
+    with pytest.raises(
+        ValueError, match="no right-hand side to integrate; use the integrator jumps"
+    ):
+        INTEGRATORS["rk4"]().step(delta, state, DT)
+    with pytest.raises(ValueError, match="OGN has a right-hand side"):
+        Simulator(ogn, Jumps())
+
+
+def test_a_jump_runs_in_the_simulator_and_knows_its_step() -> None:
+    model, state = made("delta"), bodies()
+    times = torch.tensor([0.0, DT, 2 * DT], dtype=torch.float64)
+    path = Simulator(model, Jumps()).rollout(state, times)
+    assert near(path.q[2], after(model, after(model, state)).q.detach())
+    halves = predict(model, Jumps(), path.frames(slice(2)), 2)[0]
+    assert not near(halves[0].detach(), path.q[1])
+
+
+def test_scales_are_those_of_the_data_and_are_kept() -> None:
+    path, scales = along(bodies(3)), made("ogn").scales
+    d = torch.stack([displacement(q, path[0].pairs) for q in path.q])
+    assert float(scales.length) == pytest.approx(float(d.square().mean().sqrt()))
+    mass = path.attributes["mass"].log()
+    assert float(scales.mean[1]) == pytest.approx(float(mass.mean()))
+    assert set(Scales(SHAPE).state_dict()) == set(scales.state_dict())
+    assert "scales.length" in made("hogn").state_dict()
+
+
+def test_data_in_other_units_give_the_same_motion() -> None:
+    """Lengths in thousandths: a network fitted to these says the same of them."""
+    model, state = made("ogn"), bodies()
+    small = SIMULATORS["ogn"](SHAPE, HIDDEN, torch.Generator().manual_seed(1)).double()
+    path = along(bodies(3))
+    small.scales.fit(replace(path, q=1e-3 * path.q, p=1e-3 * path.p), DT)
+    found = after(small, state.moved(1e-3 * state.q, 1e-3 * state.p))
+    assert near(1e3 * found.q, after(model, state).q)
+
+
+def test_messages_see_no_velocities_where_none_are_wanted() -> None:
+    block = GraphBlock(SHAPE, HIDDEN, 1, torch.Generator(), moving=False).double()
+    state, scales = bodies(), made("ogn").scales
+    assert torch.equal(block(state, scales), block(state.moved(state.q, 2 * state.p), scales))
+
+
+def test_each_system_of_a_batch_has_its_own_energy() -> None:
+    model, both = made("hogn"), bodies(2)
+    assert isinstance(model, Hamiltonian)
+    alone = torch.cat([model.energy(both.systems(torch.tensor([k]))) for k in range(2)])
+    assert near(model.energy(both), alone)
