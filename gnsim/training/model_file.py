@@ -17,8 +17,9 @@ from gnsim.training.config import TrainingConfig
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
-_WIDEST = 4096
-_MOST_BODIES = 1_000_000
+#: nothing larger is built from a file
+WIDEST = 4096
+MOST_BODIES = 1_000_000
 
 
 def untrained(
@@ -26,7 +27,7 @@ def untrained(
 ) -> CoupledPairs:
     """A model for these bodies and attributes, with weights drawn from `seed`."""
     bodies = train.num_nodes // train.num_systems
-    names = tuple(sorted(name for name, value in train.attributes.items() if _varies(value)))
+    names = tuple(sorted(name for name, value in train.attributes.items() if varies(value)))
     generator = torch.Generator().manual_seed(seed)
     network = RadialNetwork(names, config.hidden, generator)
     return _in_precision(CoupledPairs(network, structure, bodies), config.precision)
@@ -74,7 +75,7 @@ def load_model(path: Path) -> tuple[CoupledPairs, Mapping[str, Any]]:
     return model, checkpoint.header
 
 
-def model_tensors(model: CoupledPairs, prefix: str = "model") -> dict[str, Tensor]:
+def model_tensors(model: torch.nn.Module, prefix: str = "model") -> dict[str, Tensor]:
     """Weights and buffers by name, copied."""
     return {f"{prefix}.{name}": value.clone() for name, value in model.state_dict().items()}
 
@@ -93,8 +94,8 @@ def _built(plan: Mapping[str, Any]) -> CoupledPairs:
     attributes = tuple(plan["attributes"])
     if not all(isinstance(name, str) and name.isidentifier() for name in attributes):
         raise ValueError("attributes that are no names")
-    hidden = _whole(plan["hidden"], "hidden", _WIDEST)
-    bodies = _whole(plan["bodies"], "bodies", _MOST_BODIES)
+    hidden = whole(plan["hidden"], "hidden", WIDEST)
+    bodies = whole(plan["bodies"], "bodies", MOST_BODIES)
     network = RadialNetwork(attributes, hidden, torch.Generator())
     structure = read_structure(plan["structure"])
     return _in_precision(CoupledPairs(network, structure, bodies), plan["precision"])
@@ -124,11 +125,13 @@ def read_structure(written: Mapping[str, Any]) -> Structure:
     return Structure(str(written["coupling"]), tuple(Term(*term) for term in written["terms"]))
 
 
-def _whole(value: Any, name: str, most: int) -> int:
+def whole(value: Any, name: str, most: int) -> int:
+    """A size from a file. Raises ValueError where it is none, or more than `most`."""
     if type(value) is not int or not 1 <= value <= most:
         raise ValueError(f"{name} = {value!r}, not a whole number from 1 to {most}")
     return value
 
 
-def _varies(value: Tensor) -> bool:
+def varies(value: Tensor) -> bool:
+    """Whether an attribute tells one body from another."""
     return bool((value != value[0]).any())

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -16,6 +16,19 @@ from gnsim.training.step import Training
 
 _COLUMNS = ("loss", "validation_error", "learning_rate")
 _KEPT = "kept"
+
+
+@runtime_checkable
+class Logged(Protocol):
+    """A run as far as its log knows it; `leads` where it is the one that writes."""
+
+    step: int
+
+    @property
+    def leads(self) -> bool: ...
+
+    @property
+    def learning_rate(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -71,15 +84,16 @@ class Record:
             _require_same(latest.header.get("recipe", {}), self.recipe, self.checkpoints.path)
         return latest
 
-    def open(self, run: Training, resumed: bool) -> None:
+    def open(self, run: Logged, resumed: bool) -> None:
         """Begins to write, in the one process that does."""
         if not run.leads:
             self.checkpoints = None
         elif self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / "training.csv"
             self.log = CsvLog(path, _COLUMNS, run.step if resumed else None)
 
-    def row(self, run: Training, loss: float, error: float) -> None:
+    def row(self, run: Logged, loss: float, error: float | None) -> None:
         if self.log is not None:
             values = (loss, error, run.learning_rate)
             self.log.append(run.step, dict(zip(_COLUMNS, values, strict=True)))

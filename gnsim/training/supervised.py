@@ -1,44 +1,32 @@
-"""Training of vector-message models, by Adam in one cycle; resumable to the same bits.
+"""Training of vector-message models on rates.
 
 Cranmer et al. 2020 (arXiv:2006.11287). The fit of laws from trajectories is `gnsim.training.fit`.
 """
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
-from torch.optim.lr_scheduler import OneCycleLR
 
-from gnsim.config import did_you_mean
-from gnsim.errors import InputError, NonFiniteError
 from gnsim.models.flat_hamiltonian import FlatHamiltonian
 from gnsim.models.message_network import NODES, MessageNetwork
 from gnsim.models.regularisers import REGULARISERS
 from gnsim.models.vector_messages import VectorMessageModel
-from gnsim.training.checkpoint import Checkpoint, flatten, unflatten
-from gnsim.training.interruption import Interruption
+from gnsim.training.loop import LoopConfig, Progress, run
 from gnsim.training.model_file import PRECISIONS
 from gnsim.training.rates import LOSSES, ExactRates, Source, training_loss
-from gnsim.training.record import Record
 
 FLAT_HAMILTONIAN = "flat hamiltonian"
-_GRADIENT_NORM = 10.0
-#: of a run, what changes from step to step
-_PARTS = ("model", "optimiser", "schedule")
 #: steps between two looks at which components are weakest, and batches that are looked at
 _ANNEAL_EVERY, _PROBED = 50, 4
 
-#: Told the step, the number of steps and the loss.
-Progress = Callable[[int, int, float], None]
-
 
 @dataclass(frozen=True)
-class SupervisedConfig:
+class SupervisedConfig(LoopConfig):
     """Settings of `learn`; `model` is a name of `REGULARISERS` or ``flat hamiltonian``.
 
     `node`, that of the message networks, is a name of `NODES`. Published: 300 hidden units, 1e6
@@ -49,29 +37,14 @@ class SupervisedConfig:
     node: str = "published"
     widest: int = 100
     hidden: int = 64
-    steps: int = 60_000
-    graphs: int = 64
-    learning_rate: float = 5e-3
-    loss: str = "absolute"
-    precision: str = "float32"
-    save_every: int = 2_000
 
-    def __post_init__(self) -> None:
-        """Raises InputError for what cannot be trained with."""
-        choices: dict[str, Mapping[str, Any]] = {
-            "model": {**REGULARISERS, FLAT_HAMILTONIAN: None},
-            "node": NODES,
-            "loss": LOSSES,
-            "precision": PRECISIONS,
-        }
-        for name, known in choices.items():
-            if (value := getattr(self, name)) not in known:
-                raise InputError(f"{name}: '{value}' is unknown; {did_you_mean(value, known)}")
-        for name in ("widest", "hidden", "steps", "graphs", "save_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: wanted 1 or more, found {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate: wanted above 0, found {self.learning_rate}")
+    def _choices(self) -> dict[str, Mapping[str, Any]]:
+        models = {**REGULARISERS, FLAT_HAMILTONIAN: None}
+        return {**super()._choices(), "loss": LOSSES, "model": models, "node": NODES}
+
+    def _counts(self) -> Iterator[str]:
+        yield from super()._counts()
+        yield from ("widest", "hidden")
 
 
 def untrained(
@@ -89,59 +62,23 @@ def untrained(
 
 
 class Supervised:
-    """One training run. Batches and noise are functions of (seed, step)."""
+    """A model, and the source of what it misses."""
 
-    def __init__(
-        self, model: VectorMessageModel, source: Source, config: SupervisedConfig, seed: int
-    ) -> None:
-        self.model, self.source, self.config, self.seed = model, source, config, seed
-        self.step = 0
-        model.train()
-        self.optimiser = torch.optim.Adam(model.parameters(), config.learning_rate, fused=True)
-        self.schedule = OneCycleLR(self.optimiser, config.learning_rate, config.steps)
+    def __init__(self, model: VectorMessageModel, source: Source, config: SupervisedConfig) -> None:
+        self.model, self.source, self.config = model, source, config
 
-    def advance(self) -> float:
-        """One step of the optimiser; the loss before it.
-
-        Raises:
-            NonFiniteError: the loss or the gradient is not finite.
-        """
-        generator = self._generator()
+    def loss(self, step: int, generator: torch.Generator) -> Float[Tensor, ""]:
+        """The mean error of a batch and the penalty; noise in messages is that of the step."""
+        config = self.config
         self.model.noise.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-        if self.step % _ANNEAL_EVERY == 0:
-            state = self.source.start(_PROBED * self.config.graphs, generator)
-            self.model.anneal(self.step / self.config.steps, state)
-        misses = self.source.misses(self.model, self.config.graphs, generator)
-        loss = training_loss(misses, self.config.loss)
-        self.optimiser.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), _GRADIENT_NORM)
-        if not bool(torch.isfinite(norm)):
-            raise NonFiniteError(
-                f"training step {self.step}: the loss is {float(loss.detach()):g} with a gradient "
-                f"of {float(norm):g}; lower learning_rate, or resume from the last checkpoint"
-            )
-        self.optimiser.step()
-        self.schedule.step()
-        self.step += 1
-        return float(loss.detach())
+        if step % _ANNEAL_EVERY == 0:
+            state = self.source.start(_PROBED * config.graphs, generator)
+            self.model.anneal(step / config.steps, state)
+        misses = self.source.misses(self.model, config.graphs, generator)
+        return training_loss(misses, config.loss)
 
-    def tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """What a resumed run needs: tensors by name, and the rest as JSON holds it."""
-        flat = {name: flatten(getattr(self, name).state_dict(), name) for name in _PARTS}
-        tensors = {name: value for found, _ in flat.values() for name, value in found.items()}
-        return tensors, {name: skeleton for name, (_, skeleton) in flat.items()}
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Continues from where `checkpoint` was written."""
-        for name in _PARTS:
-            state = unflatten(checkpoint.header["parts"][name], checkpoint.tensors)
-            getattr(self, name).load_state_dict(state)
-        self.step = int(checkpoint.header["step"])
-
-    def _generator(self) -> torch.Generator:
-        word = np.random.SeedSequence([self.seed, self.step]).generate_state(1, np.uint64)[0] >> 1
-        return torch.Generator().manual_seed(int(word))
+    def validation_error(self) -> None:
+        """Its tests are `summed_error`, and what its messages hold."""
 
 
 def learn(
@@ -153,31 +90,8 @@ def learn(
     data: str = "",
     progress: Progress | None = None,
 ) -> None:
-    """Trains `model` on `source`, in place. With a `folder`, checkpoints go there.
-
-    What stands in the folder is resumed; the weights end in the same bits. `data` names the data.
-
-    Raises:
-        InputError: the checkpoints in `folder` are of other data, settings or another seed.
-        NonFiniteError: the loss or the gradient is not finite.
-    """
-    recipe = {"config": asdict(config), "seed": seed, "data": data}
-    record = Record(folder, recipe)
-    run = Supervised(model, source, config, seed)
-    if (latest := record.latest()) is not None:
-        run.restore(latest)
-    with Interruption() as interruption:
-        while run.step < config.steps:
-            loss = run.advance()
-            due = run.step % config.save_every == 0 or run.step == config.steps
-            if record.checkpoints is not None and (due or interruption.signal):
-                tensors, parts = run.tensors()
-                record.checkpoints.save(run.step, tensors, {"recipe": recipe, "parts": parts})
-            if progress is not None and due:
-                progress(run.step, config.steps, loss)
-            if interruption.signal:
-                interruption.leave(interruption.signal)
-    model.eval()
+    """Trains `model` on `source`, in place; see `gnsim.training.loop.run`."""
+    run(Supervised(model, source, config), config, seed, folder, data, progress)
 
 
 def summed_error(

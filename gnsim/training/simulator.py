@@ -1,0 +1,98 @@
+"""How a learned simulator is trained: its settings, and the untrained model."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from gnsim.dynamics import Jump
+from gnsim.errors import InputError
+from gnsim.integrators import INTEGRATORS, RK4, Integrator, Jumps
+from gnsim.models.learned import Learned
+from gnsim.models.scales import Shape
+from gnsim.models.simulators import SIMULATORS
+from gnsim.state import Trajectory
+from gnsim.training.loop import LoopConfig
+from gnsim.training.model_file import PRECISIONS, varies
+from gnsim.training.window_errors import LOSSES
+
+AUTO = "auto"
+METHODS: Mapping[str, type[Integrator]] = {**INTEGRATORS, "jumps": Jumps}
+
+
+@dataclass(frozen=True)
+class SimulatorConfig(LoopConfig):
+    """Settings of a learned simulator; `model` is a name of `SIMULATORS`.
+
+    Each batch of `graphs` windows has one time step, of `shortest` to `longest` frames, drawn anew;
+    a `window` is so many of these steps, each in `substeps` of the `integrator`: one of `METHODS`,
+    or ``auto``, which is rk4, and jumps for what jumps. `loss` is that of the errors of positions
+    and momenta at each step, as rates over their usual size: ``absolute`` or ``squared``.
+    """
+
+    steps: int = 6_000
+    graphs: int = 100
+    learning_rate: float = 3e-3
+    loss: str = "squared"
+    save_every: int = 250
+    model: str = "hogn"
+    hidden: int = 64
+    window: int = 1
+    shortest: int = 1
+    longest: int = 1
+    integrator: str = AUTO
+    substeps: int = 1
+
+    section: ClassVar[str] = "simulator."
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.longest < self.shortest:
+            raise InputError(
+                f"simulator.longest: wanted at least simulator.shortest, {self.shortest}, found "
+                f"{self.longest}"
+            )
+        # of any shape: whether the two go together is known before there are data
+        model = SIMULATORS[self.model](Shape(1, 2, ()), 1, torch.Generator())
+        try:
+            method(self.integrator, model).accept(model)
+        except ValueError as error:
+            raise InputError(f"simulator.integrator: {error}") from error
+
+    @property
+    def strides(self) -> range:
+        """The time steps that are drawn from, in frames."""
+        return range(self.shortest, self.longest + 1)
+
+    @property
+    def span(self) -> int:
+        """Steps of the data that the longest window takes."""
+        return self.window * self.longest
+
+    def _choices(self) -> dict[str, Mapping[str, Any]]:
+        methods = {AUTO: None, **METHODS}
+        own = {"model": SIMULATORS, "integrator": methods, "loss": LOSSES}
+        return {**super()._choices(), **own}
+
+    def _counts(self) -> Iterator[str]:
+        yield from super()._counts()
+        yield from ("hidden", "window", "shortest", "longest", "substeps")
+
+
+def method(name: str, model: Learned) -> Integrator:
+    """The integrator of a name of `METHODS`, or the usual one of a model for ``auto``."""
+    if name == AUTO:
+        return Jumps() if isinstance(model, Jump) else RK4()
+    return METHODS[name]()
+
+
+def untrained(train: Trajectory, config: SimulatorConfig, seed: int) -> Learned:
+    """A model for these bodies and attributes in their scales, with weights drawn from `seed`."""
+    names = tuple(sorted(name for name, value in train.attributes.items() if varies(value)))
+    shape = Shape(train.dim, train.num_nodes // train.num_systems, names)
+    model = SIMULATORS[config.model](shape, config.hidden, torch.Generator().manual_seed(seed))
+    interval = float(train.t[-1] - train.t[0]) / (len(train) - 1)
+    strides = config.strides
+    model.scales.fit(train, interval * sum(strides) / len(strides))
+    return model.to(PRECISIONS[config.precision])

@@ -1,0 +1,184 @@
+"""Learned simulators learn through their integrator, go on where they stood, and are kept."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from gnsim.config import parse_settings
+from gnsim.datasets.systems import simulate
+from gnsim.errors import InputError, NonFiniteError
+from gnsim.integrators import RK4, Jumps
+from gnsim.models.simulators import SIMULATORS
+from gnsim.state import Trajectory
+from gnsim.training.checkpoint import load, save
+from gnsim.training.simulator import SimulatorConfig, method, untrained
+from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
+from gnsim.training.window_errors import StepsOfFrames, window_errors
+
+pytestmark = pytest.mark.as_users_run_it
+
+SMALL = SimulatorConfig(steps=6, save_every=3, graphs=6, hidden=6)
+LEARNING = replace(SMALL, steps=80, save_every=80, graphs=40, hidden=24, learning_rate=1e-2)
+every = pytest.mark.parametrize("name", SIMULATORS)
+
+
+@pytest.fixture(scope="module")
+def springs() -> tuple[Trajectory, Trajectory]:
+    settings = {"bodies": 3, "dim": 2, "frames": 20, "equal_masses": True}
+    path = simulate("spring", trajectories=24, **settings)
+    return path.systems(torch.arange(20)), path.systems(torch.arange(20, 24))
+
+
+class StoppedError(Exception):
+    pass
+
+
+def trained(
+    config: SimulatorConfig,
+    springs: tuple[Trajectory, Trajectory],
+    folder: Path | None = None,
+    seed: int = 0,
+    stop: int = -1,
+) -> FittedSimulator:
+    def told(step: int, steps: int, error: float) -> None:
+        if step == stop:
+            raise StoppedError
+
+    return fit_simulator(*springs, config, seed, folder, "springs", told)
+
+
+def same(a: FittedSimulator, b: FittedSimulator) -> bool:
+    pairs = zip(a.model.state_dict().values(), b.model.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+@every
+def test_what_was_stopped_ends_in_the_same_bits(
+    name: str, springs: tuple[Trajectory, Trajectory], tmp_path: Path
+) -> None:
+    config = replace(SMALL, model=name, longest=2, window=2)
+    whole = trained(config, springs)
+    with pytest.raises(StoppedError):
+        trained(config, springs, tmp_path, stop=3)
+    assert same(trained(config, springs, tmp_path), whole)
+    assert not same(trained(config, springs, seed=1), whole)
+    rows = (tmp_path / "training.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "3", "6"]
+    assert float(rows[-1].split(",")[2]) == whole.validation_error
+
+
+@every
+def test_it_learns(name: str, springs: tuple[Trajectory, Trajectory]) -> None:
+    config = replace(LEARNING, model=name)
+    before = trained(replace(config, steps=1, learning_rate=1e-9), springs).validation_error
+    assert trained(config, springs).validation_error < 0.75 * before
+
+
+def test_what_runs_backwards_is_not_learned_forwards(
+    springs: tuple[Trajectory, Trajectory],
+) -> None:
+    """The broken variant of the above."""
+    train, valid = springs
+    reversed_time = replace(valid, q=valid.q.flip(0), p=valid.p.flip(0))
+    assert fit_simulator(train, reversed_time, LEARNING, 0).validation_error > 0.8
+
+
+def test_the_true_motion_misses_nothing_and_errors_are_rates(
+    springs: tuple[Trajectory, Trajectory],
+) -> None:
+    path = springs[0]
+    model = untrained(path, replace(SMALL, model="delta", precision="float64"), 0)
+    window = StepsOfFrames(path, 1, range(2, 3)).sample(5, torch.Generator())
+    assert float(window.t[1]) == pytest.approx(2 * float(path.t[1]))
+
+    def beside(amount: float) -> torch.Tensor:
+        scales, dt = model.scales, window.t[1]
+        end = window[1]
+        off = (end.q + amount * dt * scales.velocity, end.p + amount * dt * scales.force)
+        model.jump = lambda state, dt: state.moved(*off)  # type: ignore[method-assign]
+        return window_errors(model, Jumps(), window, 1)
+
+    assert beside(0.0).abs().max() < 1e-12
+    assert beside(0.5).mean() == pytest.approx(0.5)
+
+
+def test_batches_have_one_step_each_of_those_to_be_drawn(
+    springs: tuple[Trajectory, Trajectory],
+) -> None:
+    windows = StepsOfFrames(springs[0], 2, range(1, 5))
+    drawn = [windows.sample(3, torch.Generator().manual_seed(k)) for k in range(40)]
+    steps = {round(float(path.t[1] / springs[0].t[1])) for path in drawn}
+    assert steps == {1, 2, 3, 4}
+    assert all(len(path) == 3 for path in drawn)
+    again = windows.sample(3, torch.Generator().manual_seed(7))
+    assert torch.equal(again.q, drawn[7].q)
+    assert len(windows.spread(10)) == 4
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(springs: tuple[Trajectory, Trajectory]) -> None:
+    train, valid = springs
+    broken = replace(train, p=1e300 * train.p)
+    with pytest.raises(NonFiniteError, match="training step 0: the loss is"):
+        fit_simulator(broken, valid, SMALL, 0)
+
+
+@every
+def test_what_is_saved_is_read_back(
+    name: str, springs: tuple[Trajectory, Trajectory], tmp_path: Path
+) -> None:
+    config = replace(SMALL, model=name, steps=1)
+    fitted = trained(config, springs)
+    file = fitted.save(tmp_path / "model.ckpt", "springs")
+    again = FittedSimulator.load(file, config, "springs")
+    assert same(again, fitted)
+    assert again.interval == fitted.interval
+    with pytest.raises(InputError, match="other data"):
+        FittedSimulator.load(file, config, "planets")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"hidden": 10**9}, "hidden = 1000000000"),
+        ({"model": "os.system"}, "a plan of 'os.system'"),
+        ({"hidden": 7}, "size mismatch"),
+        ({"attributes": [[]]}, "no names"),
+        ({"dim": -1}, "dim = -1"),
+    ],
+)
+def test_a_plan_from_elsewhere_is_refused(
+    change: dict, named: str, springs: tuple[Trajectory, Trajectory], tmp_path: Path
+) -> None:
+    config = replace(SMALL, model="ogn", steps=1)
+    file = trained(config, springs).save(tmp_path / "model.ckpt")
+    made = load(file)
+    plan = {**made.header["simulator"], **change}
+    save(file, made.tensors, {**made.header, "simulator": plan})
+    with pytest.raises(InputError, match=named):
+        FittedSimulator.load(file, config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (["model=hgon"], "simulator.model: 'hgon' is unknown; did you mean 'hogn'"),
+        (["loss=square"], "did you mean 'squared'"),
+        (["integrator=rk5"], "simulator.integrator: 'rk5' is unknown; did you mean"),
+        (["integrator=leapfrog"], "needs a separable Hamiltonian"),
+        (["model=delta", "integrator=rk4"], "DeltaGN jumps"),
+        (["model=ogn", "integrator=jumps"], "OGN has a right-hand side"),
+        (["shortest=3", "longest=2"], "simulator.longest: wanted at least"),
+        (["window=0"], "simulator.window: wanted 1 or more"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(settings: list[str], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        parse_settings(SimulatorConfig, settings)
+
+
+def test_every_model_has_its_usual_integrator(springs: tuple[Trajectory, Trajectory]) -> None:
+    for name in SIMULATORS:
+        model = untrained(springs[0], replace(SMALL, model=name), 0)
+        assert isinstance(method("auto", model), Jumps if name == "delta" else RK4)
