@@ -17,8 +17,9 @@ from gnsim.datasets.splits import split
 from gnsim.discovery import Beyond, Discovery, DiscoveryConfig, Progress, Rollout, check_settings
 from gnsim.discovery.law_fits_data import check_law
 from gnsim.errors import InputError
-from gnsim.recipe import CONFIG, Recipe, check_parts, refuse_foreign, run_folder
+from gnsim.recipe import Recipe, check_parts
 from gnsim.runs import RunFolder
+from gnsim.source_recipe import CONFIG, refuse_foreign, run_folder
 from gnsim.state import Trajectory
 from gnsim.symbolic.engines import EngineError
 from gnsim.symbolic.law import Law

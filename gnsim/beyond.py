@@ -8,8 +8,9 @@ from gnsim.discovery import Progress
 from gnsim.discovery.beyond import Beyond, beyond
 from gnsim.discovery.law_fits_data import check_law
 from gnsim.errors import InputError
-from gnsim.recipe import Recipe, run_folder
+from gnsim.recipe import Recipe
 from gnsim.runs import RunFolder
+from gnsim.source_recipe import run_folder
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.law_file import as_text
 

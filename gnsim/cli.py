@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from gnsim import __version__
-from gnsim.commands import data, discover, distill, doctor, rollout, settings, train
+from gnsim.commands import data, discover, distill, doctor, evaluate, rollout, settings, train
 from gnsim.errors import ExitCode, exit_code, report
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("discover")(discover.discover)
 app.command("train")(train.train)
 app.command("distill")(distill.distill)
 app.command("rollout")(rollout.rollout)
+app.command("evaluate")(evaluate.evaluate)
 app.add_typer(data.app, name="data")
 app.command("settings")(settings.settings)
 app.command("doctor")(doctor.doctor)

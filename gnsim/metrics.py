@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gnsim.dynamics import Hamiltonian
 from gnsim.graph import nearest_image
-from gnsim.invariants import energy, kinetic_energy, total
+from gnsim.invariants import angular_momentum, energy, kinetic_energy, momentum, total
 from gnsim.state import Trajectory
 
 #: masses whose ratio is below this are alike: inferred ones differ by their errors
@@ -20,6 +20,13 @@ class RolloutError(NamedTuple):
 
     q: Float[Tensor, " time"]
     p: Float[Tensor, " time"]
+
+
+class ConservationError(NamedTuple):
+    """Largest errors of what the motion keeps, over its own size; None where it is not defined."""
+
+    momentum: Float[Tensor, " systems"]
+    angular_momentum: Float[Tensor, " systems"] | None
 
 
 class EnergyDrift(NamedTuple):
@@ -39,16 +46,62 @@ def rollout_rmse(predicted: Trajectory, true: Trajectory) -> RolloutError:
     )
 
 
-def energy_drift(hamiltonian: Hamiltonian, trajectory: Trajectory) -> EnergyDrift:
+def rmse_of_systems(predicted: Trajectory, true: Trajectory) -> RolloutError:
+    """The error of each system, over all times, bodies and components."""
+    _check(predicted, true)
+    components = true.batch.bincount() * true.dim
+    squares = (_difference(predicted, true).square(), (predicted.p - true.p).square())
+    means = (total(true, x).sum(-1).mean(0) / components for x in squares)
+    return RolloutError(*(mean.sqrt() for mean in means))
+
+
+def energy_error(
+    hamiltonian: Hamiltonian, predicted: Trajectory, true: Trajectory
+) -> Float[Tensor, "time systems"]:
+    """The difference in H of two trajectories over ``max(|E_0|, max_t T)`` of the second one."""
+    _check(predicted, true)
+    wanted = energy(hamiltonian, true)
+    scale = torch.maximum(wanted[0].abs(), kinetic_energy(true).amax(0))
+    return (energy(hamiltonian, predicted) - wanted) / scale
+
+
+def conservation_error(predicted: Trajectory, true: Trajectory) -> ConservationError:
+    """How far momentum and angular momentum are from the true ones, at most over time.
+
+    Over ``sum |p|`` and ``sum |q| |p|`` of the truth, each the largest over time. Angular momentum
+    is defined in two and three dimensions, outside of periodic boxes.
+    """
+    _check(predicted, true)
+    p, q = (x.norm(dim=-1, keepdim=True) for x in (true.p, true.q))
+    sizes = [total(true, x).squeeze(-1).amax(0) for x in (p, q * p)]
+    rotates = true.dim in (2, 3) and true.box is None
+    kept = [momentum, angular_momentum] if rotates else [momentum]
+    errors = [
+        (of(predicted) - of(true)).norm(dim=-1).amax(0) / size
+        for of, size in zip(kept, sizes, strict=False)
+    ]
+    return ConservationError(errors[0], errors[1] if rotates else None)
+
+
+def energy_change(
+    hamiltonian: Hamiltonian, trajectory: Trajectory
+) -> Float[Tensor, "time systems"]:
     """Change of energy since the start over ``max(|E_0|, max_t T)``.
 
-    The kinetic energy T gives a scale where E_0 is near zero. The slope is that of the
-    least-squares line through the error, so that an oscillation does not count as a drift.
+    The kinetic energy T gives a scale where E_0 is near zero.
     """
     values = energy(hamiltonian, trajectory)
     scale = torch.maximum(values[0].abs(), kinetic_energy(trajectory).amax(0))
     change = values - values[0]
-    relative = torch.where(change == 0, 0.0, change / scale)
+    return torch.where(change == 0, 0.0, change / scale)
+
+
+def energy_drift(hamiltonian: Hamiltonian, trajectory: Trajectory) -> EnergyDrift:
+    """The largest `energy_change`, and its slope.
+
+    That is of the least-squares line through it, so that an oscillation does not count as a drift.
+    """
+    relative = energy_change(hamiltonian, trajectory)
     t = (trajectory.t - trajectory.t.mean())[:, None]
     slope = (t * relative).sum(0) / t.square().sum(0)
     return EnergyDrift(largest=relative.abs().amax(0), slope=slope)
@@ -76,20 +129,30 @@ def relative_position_error(
     return error / distances
 
 
-def valid_prediction_time(
-    predicted: Trajectory, true: Trajectory, threshold: float = 0.4
-) -> Float[Tensor, " systems"]:
-    """The time up to which the normalised error of a system stays within `threshold`.
+def normalised_position_error(
+    predicted: Trajectory, true: Trajectory
+) -> Float[Tensor, "time systems"]:
+    """The error of all positions of a system over the spread of the true ones.
 
-    The error of all positions over the root-mean-square spread of the true positions about their
-    mean over time; the whole span where the threshold is never passed.
-    J. Pathak et al. (2018), doi:10.1103/PhysRevLett.120.024102.
+    That is their root-mean-square distance from their mean over time.
     """
     _check(predicted, true)
     squared = total(true, _difference(predicted, true).square()).sum(-1)
     spread = total(true, (true.q - true.q.mean(0)).square()).sum(-1).mean(0)
+    return torch.where(squared == 0, 0.0, (squared / spread).sqrt())
+
+
+def valid_prediction_time(
+    predicted: Trajectory, true: Trajectory, threshold: float = 0.4
+) -> Float[Tensor, " systems"]:
+    """The time up to which `normalised_position_error` of a system stays within `threshold`.
+
+    The whole span where the threshold is never passed.
+    J. Pathak et al. (2018), doi:10.1103/PhysRevLett.120.024102.
+    """
+    error = normalised_position_error(predicted, true)
     # "not within" rather than "above": an error of NaN is not valid either
-    valid = (squared <= threshold**2 * spread).long().cumprod(0).sum(0)
+    valid = (error <= threshold).long().cumprod(0).sum(0)
     return (true.t - true.t[0]).abs()[(valid - 1).clamp(min=0)]
 
 

@@ -30,9 +30,13 @@ SearchSettings = Annotated[
     list[str] | None,
     _settings("Settings of search and rollouts (see `gnsim settings`), as symbolic.runs=4."),
 ]
+Model = Annotated[
+    str,
+    typer.Option("--model", metavar="NAME", help="pairs, mlp, delta, ogn, hogn or hogn-separable."),
+]
 RunOut = Annotated[
     Path | None,
-    typer.Option("--out", help="The folder of the run; runs/SOURCE-SEED where left out."),
+    typer.Option("--out", help="The folder of the run; runs/SOURCE-SEED if left out."),
 ]
 Run = Annotated[
     Path, typer.Argument(help="The folder of a run, which gnsim discover or gnsim train made.")

@@ -42,7 +42,7 @@ def rollout(
     from gnsim.api import rolled_out
     from gnsim.commands.progress import progress
     from gnsim.commands.running import target
-    from gnsim.recipe import require_run
+    from gnsim.source_recipe import require_run
 
     require_run(run)
     names = ("law", "network") if of is Of.BOTH else (of.value,)

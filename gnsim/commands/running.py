@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from gnsim.errors import InputError
-from gnsim.recipe import OF_SEARCH, Recipe
+from gnsim.recipe import Recipe
+from gnsim.source_recipe import OF_SEARCH
 
 
 def begin(

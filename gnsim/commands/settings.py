@@ -6,7 +6,8 @@ from typing import Any
 
 from gnsim.commands.options import Debug
 
-#: by name, where the docstrings of the settings' classes are silent or name a table
+#: where the docstrings of the settings' classes are silent or name a table; by name, which has its
+#: section where other sections have it too
 _MEANINGS: Mapping[str, str] = {
     "hidden": "Width of the network's layers.",
     "integrator": "One of {integrators}.",
@@ -20,6 +21,9 @@ _MEANINGS: Mapping[str, str] = {
     "pilot_steps": "Steps of each of the short trainings that choose the `coupling`.",
     "precision": "Type of the numbers in training: {precisions}.",
     "engine": "One of {engines}; auto is Operon, and PySR where it can run.",
+    "simulator.model": "What is trained, as by --model: {simulators}.",
+    "simulator.integrator": "One of {integrators}, jumps; or auto: rk4, and jumps for delta.",
+    "simulator.loss": "Of errors as rates over their usual size: {losses}.",
     "verdict_windows": "The verdict is reached on so many windows of held-out data.",
 }
 
@@ -38,7 +42,8 @@ def settings(debug: Debug = False) -> None:
     console.print(table)
     console.print(
         "\nOf a built-in source, data.KEY are the settings that `gnsim data list` shows. "
-        "`gnsim distill` takes those of symbolic and rollout."
+        "`gnsim distill` takes those of symbolic and rollout, `gnsim train --model NAME` (other "
+        "than pairs) those of simulator, and `gnsim evaluate` those of data."
     )
 
 
@@ -52,21 +57,28 @@ def described() -> Iterator[tuple[str, Any, str]]:
     from gnsim.discovery import DiscoveryConfig
     from gnsim.integrators import INTEGRATORS
     from gnsim.models.coupled import COUPLINGS
+    from gnsim.models.simulators import SIMULATORS
     from gnsim.models.terms import KINDS
+    from gnsim.simulators import SimulatorSettings
     from gnsim.symbolic.engines import ENGINES
     from gnsim.training.model_file import PRECISIONS
+    from gnsim.training.window_errors import LOSSES
 
     choices = {
         "integrators": ", ".join(INTEGRATORS),
         "couplings": ", ".join(("auto", *COUPLINGS)),
         "precisions": ", ".join(PRECISIONS),
+        "simulators": ", ".join(SIMULATORS),
+        "losses": ", ".join(LOSSES),
         "engines": ", ".join(("auto", *ENGINES)),
         "terms": ", ".join(name for name, kind in KINDS.items() if not kind.of_pairs),
         "pair_terms": ", ".join(name for name, kind in KINDS.items() if kind.of_pairs),
     }
-    for part, values in {"data": FileSettings(), **vars(DiscoveryConfig())}.items():
-        said = re.split(r"(?<=[.;])\s+", " ".join((type(values).__doc__ or "").split()))
+    parts = {"data": FileSettings(), **vars(DiscoveryConfig()), **vars(SimulatorSettings())}
+    for part, values in parts.items():
+        docs = " ".join(kind.__doc__ or "" for kind in type(values).__mro__[:-1])
+        said = re.split(r"(?<=[.;])\s+", " ".join(docs.split()))
         for name, value in as_mapping(values).items():
             meant = [text.rstrip(";.") + "." for text in said if f"`{name}`" in text]
-            here = _MEANINGS.get(name, "").format(**choices)
-            yield f"{part}.{name}", value, here or "".join(meant[:1])
+            here = _MEANINGS.get(f"{part}.{name}") or _MEANINGS.get(name, "")
+            yield f"{part}.{name}", value, here.format(**choices) or "".join(meant[:1])

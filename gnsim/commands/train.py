@@ -1,21 +1,34 @@
 """``gnsim train``: the network alone."""
 
-from gnsim.commands.options import Debug, RunOut, RunSettings, Seed, Source, TimeLimit
+from pathlib import Path
+
+from gnsim.commands.options import Debug, Model, RunOut, RunSettings, Seed, Source, TimeLimit
+from gnsim.errors import InputError
+
+#: the one that laws are distilled from
+_PAIRS = "pairs"
 
 
 def train(
     source: Source,
     settings: RunSettings = None,
+    model: Model = _PAIRS,
     out: RunOut = None,
     seed: Seed = 0,
     time_limit: TimeLimit = None,
     debug: Debug = False,
 ) -> None:
-    """Train the network only: model.ckpt and training.csv, for `gnsim distill` and `rollout`.
+    """Train the network only: model.ckpt and training.csv.
 
-    The same command again goes on where a run that was stopped stood. torchrun spreads it over
-    several processes.
+    That of pairs is for `gnsim distill` and `rollout`; the others (--model mlp, delta, ogn, hogn,
+    hogn-separable) are simulators without a law, with settings simulator.KEY=VALUE, for `gnsim
+    evaluate`.
+
+    The same command again goes on where a run that was stopped stood. torchrun spreads that of
+    pairs over several processes.
     """
+    if model != _PAIRS:
+        return _train_simulator(source, settings or [], model, out, seed, time_limit)
     from gnsim.api import train_into
     from gnsim.commands.progress import progress
     from gnsim.commands.running import begin, lead, show
@@ -28,3 +41,34 @@ def train(
         print(f"tried what may be hidden, '{name}': median relative error {error:.3g}")
     error = fitted.validation_error
     show(f"median relative error on validation windows: {error:.3g}", folder)
+
+
+def _train_simulator(
+    source: str,
+    settings: list[str],
+    model: str,
+    out: Path | None,
+    seed: int,
+    time_limit: float | None,
+) -> None:
+    """A simulator that is no model of pairs, into a folder of its own."""
+    from gnsim.commands.progress import progress
+    from gnsim.commands.running import show
+    from gnsim.config import did_you_mean
+    from gnsim.models.simulators import SIMULATORS
+    from gnsim.simulators import SimulatorRecipe, train_simulator_into
+
+    known = (_PAIRS, *SIMULATORS)
+    if model not in known:
+        raise InputError(f"--model: '{model}' is unknown; {did_you_mean(model, known)}")
+    if time_limit is not None:
+        raise InputError(
+            f"--time-limit: wanted none with --model {model}, found {time_limit:g}; "
+            "its steps are planned ahead: give simulator.steps"
+        )
+    recipe = SimulatorRecipe.of(source, seed, [*settings, f"simulator.model={model}"])
+    folder = out or Path("runs") / f"{Path(recipe.source).stem}-{model}-{seed}"
+    with progress() as tell:
+        fitted = train_simulator_into(folder, recipe, tell)
+    error = fitted.validation_error
+    show(f"error of held-out windows, over that of standing still: {error:.3g}", folder)

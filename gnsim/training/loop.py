@@ -29,10 +29,11 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Settings of `run`, for whatever is trained; `loss` is one of the task's own losses.
+    """Settings of `run`, for whatever is trained.
 
-    `steps` of the optimiser with `graphs` systems each, in `precision`; a checkpoint, and a look at
-    the validation data, every `save_every` of them.
+    `loss` is one of the task's own. There are `steps` of the optimiser. Each sees a batch of
+    `graphs` systems. Every `save_every` of them a checkpoint is written and held-out data are
+    looked at.
     """
 
     steps: int = 60_000

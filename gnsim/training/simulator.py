@@ -25,13 +25,13 @@ METHODS: Mapping[str, type[Integrator]] = {**INTEGRATORS, "jumps": Jumps}
 class SimulatorConfig(LoopConfig):
     """Settings of a learned simulator; `model` is a name of `SIMULATORS`.
 
-    Each batch of `graphs` windows has one time step, of `shortest` to `longest` frames, drawn anew;
-    a `window` is so many of these steps, each in `substeps` of the `integrator`: one of `METHODS`,
-    or ``auto``, which is rk4, and jumps for what jumps. `loss` is that of the errors of positions
-    and momenta at each step, as rates over their usual size: ``absolute`` or ``squared``.
+    A batch is of windows of so many steps as `window` says. All its steps are of one length, drawn
+    for each batch from `shortest` to `longest`, in frames. Each step is taken in `substeps` of the
+    `integrator`, one of `METHODS` or ``auto``: rk4, and jumps for what jumps. A `loss` of `LOSSES`
+    is taken of the errors of positions and momenta at each step, as rates over their usual size.
     """
 
-    steps: int = 6_000
+    steps: int = 4_000
     graphs: int = 100
     learning_rate: float = 3e-3
     loss: str = "squared"

@@ -3,11 +3,10 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from gnsim.dynamics import Hamiltonian
-from gnsim.invariants import energy, kinetic_energy
+from gnsim.metrics import energy_change
 from gnsim.state import Trajectory
 from gnsim.visualize.style import LAW, MINUS, NETWORK, canvas, elapsed, label_axes, styled
 
@@ -39,19 +38,12 @@ def energy_figure(discovery: "Discovery") -> Figure | None:
         if len(path) < 2:
             continue
         t, label = elapsed(path)
-        error = relative_energy_error(hamiltonian, path).amax(1).numpy()
+        error = energy_change(hamiltonian, path).abs().amax(1).numpy()
         axes.plot(t[1:], np.where(error > 0, error, np.nan)[1:], color=colours[name], label=name)
     axes.set_yscale("log")
     axes.legend()
     label_axes(axes, label, f"|H(t) {MINUS} H(0)| over max(|H(0)|, kinetic energy)")
     return figure
-
-
-def relative_energy_error(hamiltonian: Hamiltonian, path: Trajectory) -> torch.Tensor:
-    """|H - H_0| of each frame and system over ``max(|H_0|, max_t T)``, as in `energy_drift`."""
-    values = energy(hamiltonian, path)
-    scale = torch.maximum(values[0].abs(), kinetic_energy(path).amax(0))
-    return torch.where(values == values[0], 0.0, (values - values[0]).abs() / scale)
 
 
 def thinned(path: Trajectory) -> Trajectory:

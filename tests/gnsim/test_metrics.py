@@ -7,8 +7,11 @@ import torch
 
 from gnsim.integrators import Euler, Leapfrog
 from gnsim.metrics import (
+    conservation_error,
     energy_drift,
+    energy_error,
     relative_position_error,
+    rmse_of_systems,
     rollout_rmse,
     valid_prediction_time,
 )
@@ -110,3 +113,40 @@ def test_trajectories_that_do_not_match_are_refused() -> None:
         rollout_rmse(true.frames(slice(0, 3)), true)
     with pytest.raises(ValueError, match="same times"):
         rollout_rmse(replace(true, t=true.t + 1), true)
+
+
+def two_systems() -> Trajectory:
+    path = still([[0.0, 0.0], [3.0, 4.0], [1.0, 0.0], [0.0, 1.0]], [1.0, 2.0, 1.0, 1.0])
+    return replace(path, p=path.p + 1.0, batch=torch.tensor([0, 0, 1, 1]))
+
+
+def test_systems_have_errors_of_their_own() -> None:
+    true = two_systems()
+    shift = torch.tensor([0.0, 0.0, 3.0, 3.0], dtype=torch.float64)[:, None]
+    error = rmse_of_systems(replace(true, q=true.q + shift, p=true.p - 2 * shift), true)
+    assert error.q.tolist() == [0.0, 3.0]
+    assert error.p.tolist() == [0.0, 6.0]
+
+
+def test_conserved_quantities_are_over_their_own_size() -> None:
+    true = two_systems()
+    none = conservation_error(true, true)
+    assert none.momentum.tolist() == [0.0, 0.0]
+    pushed = conservation_error(replace(true, p=1.5 * true.p), true)
+    assert pushed.momentum.tolist() == pytest.approx([0.5, 0.5])
+    assert pushed.angular_momentum is not None
+    # of the second system, x p_y - y p_x of both bodies cancel
+    assert float(pushed.angular_momentum[0]) == pytest.approx(0.5 * 1 / (5 * 2**0.5))
+    assert float(pushed.angular_momentum[1]) == pytest.approx(0.0, abs=1e-12)
+    on_a_line = replace(true, q=true.q[..., :1], p=true.p[..., :1])
+    assert conservation_error(on_a_line, on_a_line).angular_momentum is None
+
+
+def test_energies_are_compared_with_the_true_ones_at_each_time() -> None:
+    true = two_systems()
+    oscillator = HarmonicOscillator()
+    assert energy_error(oscillator, true, true).abs().max() == 0
+    faster = energy_error(oscillator, replace(true, p=2 * true.p), true)
+    assert faster.shape == (5, 2)
+    # kinetic energies 1 + 1/2 and 1 + 1 become four times as large; potential ones stay
+    assert faster[0].tolist() == pytest.approx([3 * 1.5 / 14.0, 3 * 2.0 / 3.0])

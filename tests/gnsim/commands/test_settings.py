@@ -8,10 +8,12 @@ from gnsim.cli import run
 from gnsim.commands.settings import _MEANINGS, described
 from gnsim.discovery import DiscoveryConfig
 from gnsim.recipe import Recipe
+from gnsim.simulators import SimulatorRecipe, SimulatorSettings
 
 
 def test_every_setting_has_a_meaning():
-    known = [f"{part}.{name}" for part, c in vars(DiscoveryConfig()).items() for name in vars(c)]
+    parts = {**vars(DiscoveryConfig()), **vars(SimulatorSettings())}
+    known = [f"{part}.{name}" for part, c in parts.items() for name in vars(c)]
     listed = {name: meaning for name, _, meaning in described()}
     assert [name for name in listed if not name.startswith("data.")] == known
     silent = [name for name, meaning in listed.items() if not meaning]
@@ -19,12 +21,16 @@ def test_every_setting_has_a_meaning():
 
 
 def test_no_meaning_is_of_a_setting_that_is_gone():
-    assert set(_MEANINGS) <= {name.partition(".")[2] for name, *_ in described()}
+    names = [name for name, *_ in described()]
+    assert set(_MEANINGS) <= {*names, *(name.partition(".")[2] for name in names)}
 
 
 def test_the_defaults_that_are_listed_are_taken(tmp_path, capsys):
     settings = [f"{name}={value}" for name, value, _ in described() if name[:5] != "data."]
-    assert Recipe.of("spring", 0, settings).config == DiscoveryConfig()
+    of_simulators = [s for s in settings if s.startswith("simulator.")]
+    others = [s for s in settings if s not in of_simulators]
+    assert Recipe.of("spring", 0, others).config == DiscoveryConfig()
+    assert SimulatorRecipe.of("spring", 0, of_simulators).config == SimulatorSettings()
     assert run(["settings"]) == 0
     out = capsys.readouterr().out
     assert all(setting in out for setting in settings)
@@ -41,6 +47,7 @@ def shown(command: str, capsys: pytest.CaptureFixture) -> str:
         ("discover", "training.steps=500"),
         ("train", "training.steps=500"),
         ("distill", "symbolic.runs=4"),
+        ("evaluate", "data.bodies=8"),
         ("data make", "seed=1"),
     ],
 )

@@ -1,0 +1,17 @@
+"""Learned simulators in run folders: trained there, and evaluated on held-out trajectories."""
+
+from gnsim.simulators.evaluation import Evaluation, Row, evaluate
+from gnsim.simulators.protocol import Protocol
+from gnsim.simulators.recipe import SimulatorRecipe, SimulatorSettings
+from gnsim.simulators.runs import evaluate_in, train_simulator_into
+
+__all__ = [
+    "Evaluation",
+    "Protocol",
+    "Row",
+    "SimulatorRecipe",
+    "SimulatorSettings",
+    "evaluate",
+    "evaluate_in",
+    "train_simulator_into",
+]

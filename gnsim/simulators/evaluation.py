@@ -1,0 +1,155 @@
+"""How good a learned simulator is on trajectories that it has not seen."""
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.dynamics import Hamiltonian
+from gnsim.metrics import (
+    conservation_error,
+    energy_change,
+    energy_drift,
+    energy_error,
+    normalised_position_error,
+    rmse_of_systems,
+    valid_prediction_time,
+)
+from gnsim.models.learned import Learned
+from gnsim.simulator import Simulator
+from gnsim.simulators.protocol import Protocol
+from gnsim.simulators.rolling import held, rolled_out
+from gnsim.state import Trajectory
+from gnsim.training.simulator_fit import FittedSimulator
+
+#: errors of positions over their spread from which a prediction is not valid, and has diverged
+VALID, DIVERGED = 0.4, 10.0
+
+Tell = Callable[[str, int, int, str], None]
+
+
+class Row(NamedTuple):
+    """One measure over all trajectories. 99 in 100 of them are no worse than `p99`."""
+
+    name: str
+    unit: str
+    mean: float
+    median: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A table of measures, and curves over time of each system to draw."""
+
+    settings: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    truth: Trajectory
+    curves: Mapping[str, Float[Tensor, "time systems"]]
+
+
+def evaluate(
+    fitted: FittedSimulator,
+    truth: Trajectory,
+    protocol: Protocol,
+    hamiltonian: Hamiltonian | None,
+    tell: Tell,
+) -> Evaluation:
+    """Rolls the simulator out from the first frames of `truth`, in double precision, and measures.
+
+    `hamiltonian` is the true one, where it is known.
+
+    Raises:
+        InputError: simulator, protocol and data do not go together.
+    """
+    protocol.require(fitted, truth)
+    model, integrator = deepcopy(fitted.model).double(), protocol.method(fitted)
+    stride, substeps = protocol.frames_and_substeps(fitted, truth)
+    truth = truth.frames(slice(0, None, stride)).to(torch.float64)
+    truth = truth.frames(slice(None if protocol.steps is None else protocol.steps + 1))
+
+    def relay(done: int, total: int) -> None:
+        tell("rolling out", done, total, "")
+
+    path = rolled_out(Simulator(model, integrator, substeps), truth, relay)
+    measures = tuple(_measures(path, truth, hamiltonian, model))
+    return Evaluation(
+        _settings(fitted, protocol, truth),
+        tuple(_row(*measure) for measure in measures),
+        truth,
+        dict(_curves(held(path), truth, hamiltonian, model)),
+    )
+
+
+def _settings(fitted: FittedSimulator, protocol: Protocol, truth: Trajectory) -> dict[str, Any]:
+    """All that the table depends on."""
+    return {
+        **asdict(fitted.config),
+        "tested_integrator": type(protocol.method(fitted)).__name__,
+        "tested_step": protocol.step(fitted),
+        "trained_step": fitted.config.shortest * fitted.interval,
+        "factor": protocol.factor,
+        "steps_rolled_out": len(truth) - 1,
+        "bodies": sorted(set(truth.batch.bincount().tolist())),
+        "trajectories": truth.num_systems,
+        "valid_threshold": VALID,
+        "divergence_threshold": DIVERGED,
+        "validation_error": fitted.validation_error,
+    }
+
+
+def _measures(
+    path: Trajectory, truth: Trajectory, hamiltonian: Hamiltonian | None, model: Learned
+) -> Iterator[tuple[str, str, Tensor]]:
+    """Name, unit and the value for each system; times are better the longer they are."""
+    units, whole = truth.units, held(path)
+    rmse = rmse_of_systems(whole, truth)
+    yield "q_rmse", units.length, rmse.q
+    yield "p_rmse", _unit_of_momentum(units.mass, units.length, units.time), rmse.p
+    if hamiltonian is not None:
+        error = energy_error(hamiltonian, whole, truth)
+        yield "energy_rmse", "of max(|E|, T)", error.square().mean(0).sqrt()
+        yield from _drift("energy", hamiltonian, whole, units.time)
+    if isinstance(model, Hamiltonian):
+        yield from _drift("own_energy", model, whole, units.time)
+    kept = conservation_error(whole, truth)
+    yield "momentum_error", "of sum |p|", kept.momentum
+    if kept.angular_momentum is not None:
+        yield "angular_momentum_error", "of sum |q| |p|", kept.angular_momentum
+    diverged = valid_prediction_time(path, truth, DIVERGED)
+    yield "diverged", "share", (diverged < truth.t[-1] - truth.t[0]).to(diverged)
+    yield "divergence_time", units.time, diverged
+    yield "valid_prediction_time", units.time, valid_prediction_time(path, truth, VALID)
+
+
+def _drift(
+    name: str, hamiltonian: Hamiltonian, path: Trajectory, time: str
+) -> Iterator[tuple[str, str, Tensor]]:
+    drift = energy_drift(hamiltonian, path)
+    yield f"{name}_change", "of max(|E|, T)", drift.largest
+    yield f"{name}_drift", f"of it per {time or 'unit of time'}", drift.slope.abs()
+
+
+def _curves(
+    path: Trajectory, truth: Trajectory, hamiltonian: Hamiltonian | None, model: Learned
+) -> Iterator[tuple[str, Float[Tensor, "time systems"]]]:
+    """What is drawn over time, by name."""
+    yield "position", normalised_position_error(path, truth)
+    if hamiltonian is not None:
+        yield "energy", energy_error(hamiltonian, path, truth).abs()
+    if isinstance(model, Hamiltonian):
+        yield "own energy", energy_change(model, path).abs()
+
+
+def _row(name: str, unit: str, values: Tensor) -> Row:
+    share = 0.01 if name.endswith("_time") else 0.99
+    worst = torch.quantile(values, share)
+    return Row(name, unit, float(values.mean()), float(values.median()), float(worst))
+
+
+def _unit_of_momentum(mass: str, length: str, time: str) -> str:
+    return f"{mass} {length} / {time}" if mass and length and time else ""

@@ -1,0 +1,68 @@
+"""An evaluation as text, CSV, JSON and a figure."""
+
+import csv
+import io
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from gnsim.report.scores import versions
+from gnsim.runs import RunFolder
+from gnsim.simulators.evaluation import Evaluation
+from gnsim.visualize.evaluation import evaluation_figure
+from gnsim.visualize.style import rendered
+
+_COLUMNS = ("mean", "median", "p99")
+
+
+def table(found: Evaluation) -> str:
+    """The rows in columns, for a terminal."""
+    lines = [f"{'':24}{'mean':>11}{'median':>11}{'99 in 100':>11}"]
+    for row in found.rows:
+        numbers = "".join(f"{getattr(row, name):>11.3g}" for name in _COLUMNS)
+        lines.append(f"{row.name:24}{numbers}  {row.unit}".rstrip())
+    return "\n".join(lines)
+
+
+def write_evaluation(found: Evaluation, folder: RunFolder, data: str = "") -> Path:
+    """``evaluation/NAME`` as .csv, .json, .png and .pdf; the first of these.
+
+    The name tells the integrator, the factor of the step, and of `data` other than those of the run
+    what they are.
+    """
+    (folder / "evaluation").mkdir(exist_ok=True)
+    name = f"evaluation/{_name(found, data)}"
+    figure = evaluation_figure(found)
+    for kind in ("png", "pdf"):
+        folder.write(f"{name}.{kind}", rendered(figure, kind))
+    content = {"settings": found.settings, "rows": [_row(r._asdict()) for r in found.rows]}
+    folder.write_json(f"{name}.json", {**content, "data": data or "held out", **_origin()})
+    return folder.write(f"{name}.csv", _csv(found))
+
+
+def _origin() -> dict[str, Any]:
+    return {"versions": versions()}
+
+
+def _name(found: Evaluation, data: str) -> str:
+    """Of letters, digits, dots and dashes, whatever a file was called."""
+    settings = found.settings
+    parts = [settings["tested_integrator"], f"dt{settings['factor']:g}"]
+    parts += [f"{settings['steps_rolled_out']}steps"]
+    if data:
+        parts += [data, "-".join(f"{count}" for count in settings["bodies"]) + "bodies"]
+    return re.sub(r"[^A-Za-z0-9.-]", "_", "-".join(parts))
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def _csv(found: Evaluation) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("measure", "unit", *_COLUMNS))
+    writer.writerows((row.name, row.unit, row.mean, row.median, row.p99) for row in found.rows)
+    return stream.getvalue()

@@ -1,0 +1,77 @@
+"""How a trained simulator is rolled out, and which data it can be rolled out over."""
+
+from dataclasses import dataclass
+
+from gnsim.config import did_you_mean
+from gnsim.errors import InputError
+from gnsim.integrators import Integrator
+from gnsim.simulator import Simulator
+from gnsim.state import Trajectory
+from gnsim.training.simulator import AUTO, METHODS, method
+from gnsim.training.simulator_fit import FittedSimulator
+
+#: by which a step may miss a whole number of frames
+_WHOLE = 1e-6
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a simulator is rolled out: by the `integrator` it was trained with, or another one.
+
+    In steps of `factor` times the shortest it was trained with, `steps` of them or as many as there
+    are data.
+    """
+
+    integrator: str | None = None
+    factor: float = 1.0
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InputError for what there is not."""
+        known = {AUTO, *METHODS}
+        if self.integrator is not None and self.integrator not in known:
+            hint = did_you_mean(self.integrator, known)
+            raise InputError(f"--integrator: '{self.integrator}' is unknown; {hint}")
+        if not 0 < self.factor < float("inf"):
+            raise InputError(f"--dt: wanted a factor above 0, found {self.factor:g}")
+
+    def method(self, fitted: FittedSimulator) -> Integrator:
+        return method(self.integrator or fitted.config.integrator, fitted.model)
+
+    def frames_and_substeps(self, fitted: FittedSimulator, truth: Trajectory) -> tuple[int, int]:
+        """Frames from one compared state to the next, and the steps between these.
+
+        Raises:
+            InputError: neither is the step a number of frames, nor a frame a number of steps.
+        """
+        interval = float(truth.t[-1] - truth.t[0]) / (len(truth) - 1)
+        frames = self.step(fitted) / interval
+        stride, parts = max(1, round(frames)), max(1, round(1 / frames))
+        if abs(frames * parts / stride - 1) > _WHOLE:
+            raise InputError(
+                f"--dt: wanted a step of a whole number of frames, or of one over such a number, "
+                f"found {frames:g} frames of {interval:g}; give another factor"
+            )
+        return stride, parts * fitted.config.substeps
+
+    def step(self, fitted: FittedSimulator) -> float:
+        """The time that a step takes."""
+        return self.factor * fitted.config.shortest * fitted.interval
+
+    def require(self, fitted: FittedSimulator, truth: Trajectory) -> None:
+        """Raises InputError where simulator, integrator and data do not go together."""
+        shape = fitted.model.shape
+        if truth.dim != shape.dim:
+            raise InputError(f"data: wanted {shape.dim} dimensions, as trained, found {truth.dim}")
+        if absent := [name for name in shape.attributes if name not in truth.attributes]:
+            raise InputError(
+                f"data: wanted the attribute '{absent[0]}' of the training, found none"
+            )
+        Simulator(fitted.model, self.method(fitted))
+        stride, _ = self.frames_and_substeps(fitted, truth)
+        most = (len(truth) - 1) // stride
+        if not 1 <= (self.steps or 1) <= most:
+            raise InputError(
+                f"--steps: wanted at most {most}, the held-out steps of this length, found "
+                f"{self.steps or 1}"
+            )

@@ -1,0 +1,63 @@
+"""Many systems rolled out at once, of which some may diverge."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gnsim.simulator import DivergedError, Simulator
+from gnsim.state import State, Trajectory
+
+Paths = tuple[Float[Tensor, "time nodes dim"], Float[Tensor, "time nodes dim"]]
+
+
+def rolled_out(
+    simulator: Simulator,
+    truth: Trajectory,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trajectory:
+    """A rollout of every system from the first frame of `truth`; NaN from where one diverged on.
+
+    A system that diverges does not end the others: what is left is taken in halves from there on.
+    """
+    q, p = _paths(simulator, truth[0], truth.t, progress)
+    return replace(truth, q=q, p=p)
+
+
+def _paths(
+    simulator: Simulator,
+    start: State,
+    times: Float[Tensor, " time"],
+    progress: Callable[[int, int], None] | None,
+) -> Paths:
+    try:
+        path = simulator.rollout(start, times, progress=progress)
+        return path.q, path.p
+    except DivergedError as stopped:
+        path = stopped.trajectory
+    rest = len(times) - len(path)
+    if start.num_systems == 1:
+        ends = (
+            torch.full((rest, *x.shape[1:]), torch.nan, dtype=x.dtype) for x in (path.q, path.p)
+        )
+        q, p = ends
+    else:
+        last, after = path[len(path) - 1], times[len(path) - 1 :]
+        middle = start.num_systems // 2
+        halves = [
+            _paths(simulator, last.systems(torch.arange(a, b)), after, None)
+            for a, b in ((0, middle), (middle, start.num_systems))
+        ]
+        q, p = (torch.cat([half[k][1:] for half in halves], 1) for k in range(2))
+    return torch.cat([path.q, q]), torch.cat([path.p, p])
+
+
+def held(path: Trajectory) -> Trajectory:
+    """The same, where systems stay as they were last once they have diverged."""
+    finite = (torch.isfinite(path.q) & torch.isfinite(path.p)).all(-1)
+    counts = finite.long().cumprod(0).sum(0)
+    last = torch.minimum(torch.arange(len(path))[:, None], (counts - 1).clamp(min=0)[None])
+    at = last[..., None].expand_as(path.q)
+    return replace(path, q=path.q.gather(0, at), p=path.p.gather(0, at))

@@ -1,0 +1,66 @@
+"""Run folders of learned simulators."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gnsim.discovery.threads import one_thread
+from gnsim.errors import InputError
+from gnsim.runs import RunFolder
+from gnsim.simulators.evaluation import Evaluation, evaluate
+from gnsim.simulators.files import write_evaluation
+from gnsim.simulators.protocol import Protocol
+from gnsim.simulators.recipe import SimulatorRecipe
+from gnsim.source_recipe import run_folder
+from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
+
+#: Told what is being done, how much of it is done, of how much, and a remark.
+Progress = Callable[[str, int, int, str], None]
+
+_MODEL = "model.ckpt"
+
+
+@one_thread()
+def train_simulator_into(path: Path, recipe: SimulatorRecipe, tell: Progress) -> FittedSimulator:
+    """The simulator of `recipe` into a run folder; training goes on from where it stands there."""
+
+    def relay(step: int, steps: int, error: float) -> None:
+        tell("training", step, steps, f"validation error {error:.3g}")
+
+    dataset, config = recipe.dataset, recipe.config.simulator
+    with run_folder(path, recipe):
+        fitted = fit_simulator(
+            dataset.train, dataset.valid, config, recipe.seed, path, dataset.content_hash, relay
+        )
+        fitted.save(path / _MODEL, dataset.content_hash)
+    return fitted
+
+
+@one_thread()
+def evaluate_in(
+    path: Path,
+    protocol: Protocol,
+    source: str | None,
+    settings: Sequence[str],
+    tell: Progress,
+) -> tuple[Evaluation, Path]:
+    """The simulator of a run folder over held-out trajectories; the table, and where it is.
+
+    Those of its own data, or of `source` or its own source with other `settings` of the data.
+
+    Raises:
+        InputError: no run folder of a simulator, no trained one in it, or data or settings that do
+            not go with it.
+    """
+    recipe = SimulatorRecipe.read(path)
+    file = path / _MODEL
+    if not file.is_file():
+        raise InputError(f"{file}: there is no trained simulator yet; run gnsim train first")
+    there = recipe.elsewhere(source, settings)
+    own = recipe.dataset.content_hash if there is recipe else ""
+    fitted = FittedSimulator.load(file, recipe.config.simulator, own)
+    truth, hamiltonian = there.dataset.test, there.true_hamiltonian
+    protocol.require(fitted, truth)
+    with RunFolder(path) as folder:
+        found = evaluate(fitted, truth, protocol, hamiltonian, tell)
+        name = there.dataset.name if there is not recipe else ""
+        return found, write_evaluation(found, folder, name)

@@ -1,0 +1,44 @@
+"""Errors of a learned simulator over a rollout: a panel for positions, one for each energy."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gnsim.visualize.style import LAW, MINUS, NETWORK, TRUTH, canvases, elapsed, label_axes, styled
+
+if TYPE_CHECKING:
+    from gnsim.simulators import Evaluation
+
+_LABELS = {
+    "position": "position error over spread",
+    "energy": f"|H {MINUS} H true| over max(|H|, T)",
+    "own energy": f"|H(t) {MINUS} H(0)|, its own H",
+}
+
+
+@styled
+def evaluation_figure(found: "Evaluation") -> Figure:
+    """Median over trajectories, and the 99th percentile, of each curve over time."""
+    model, by = found.settings["model"], found.settings["tested_integrator"]
+    step = found.settings["tested_step"]
+    figure, panels = canvases(len(found.curves), f"{model} by {by} in steps of {step:g}")
+    t, label = elapsed(found.truth)
+    for axes, (name, curve) in zip(panels, found.curves.items(), strict=True):
+        _draw(axes, t, curve.numpy())
+        axes.set_ylabel(_LABELS[name], parse_math=False)
+    threshold = found.settings["valid_threshold"]
+    panels[0].axhline(threshold, color=TRUTH, lw=0.8, ls="--", label="valid below")
+    panels[0].legend(loc="lower right")
+    label_axes(panels[-1], label, panels[-1].get_ylabel())
+    return figure
+
+
+def _draw(axes: Axes, t: np.ndarray, curve: np.ndarray) -> None:
+    """Both quantiles, from the first step on; nothing is drawn where there is no error."""
+    for share, colour, name in ((0.5, LAW, "median"), (0.99, NETWORK, "99 in 100 below")):
+        line = np.quantile(curve, share, axis=1)
+        axes.plot(t[1:], np.where(line > 0, line, np.nan)[1:], color=colour, label=name)
+    axes.set_yscale("log")
+    axes.set_xlim(0, t[-1])

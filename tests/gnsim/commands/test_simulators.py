@@ -1,0 +1,165 @@
+"""``gnsim train --model`` and ``gnsim evaluate``: what they leave, refuse and go on with."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gnsim.cli import run
+from gnsim.errors import ExitCode
+from gnsim.models.simulators import SIMULATORS
+
+pytestmark = pytest.mark.as_users_run_it
+
+ROOT = Path(__file__).parents[3]
+SOURCE = ["spring", "data.trajectories=5", "data.frames=8", "data.bodies=3", "data.dim=2"]
+TINY = ["simulator.steps=3", "simulator.hidden=4", "simulator.graphs=4"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "hogn"
+    assert run(["train", *SOURCE, *TINY, "--model", "hogn", "--out", str(folder)]) == 0
+    return folder
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture) -> str:
+    capsys.readouterr()
+    assert run(arguments) == ExitCode.BAD_INPUT
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1 and out == ""
+    return err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "hgon"], "--model: 'hgon' is unknown; did you mean 'hogn'"),
+        (["--model", "ogn", "simulator.stps=3"], "did you mean 'simulator.steps'"),
+        (["--model", "ogn", "training.steps=3"], "is unknown"),
+        (["--model", "ogn", "simulator.loss=l2"], "simulator.loss: 'l2' is unknown"),
+        (["--model", "ogn", "simulator.steps=0"], "simulator.steps: wanted 1 or more"),
+        (["--model", "hogn", "simulator.integrator=leapfrog"], "needs a separable Hamiltonian"),
+        (["--model", "delta", "simulator.integrator=rk4"], "DeltaGN jumps"),
+        (["--model", "ogn", "simulator.window=40"], "a window of 40 steps"),
+        (["--model", "ogn", "--time-limit", "60"], "--time-limit: wanted none"),
+    ],
+)
+def test_wrong_names_and_settings_make_no_folder(
+    arguments: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words in refused(["train", *SOURCE, *arguments], capsys)
+    assert os.listdir() == []
+
+
+def test_every_model_is_named_in_the_help(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["train", "--help"]) == 0
+    (told,) = re.findall(r"NAME\s+(.*?)\.", capsys.readouterr().out)
+    assert set(re.split(", | or ", told)) == {"pairs", *SIMULATORS}
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_each_trains_and_is_evaluated(
+    name: str, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    folder = tmp_path / name
+    assert run(["train", *SOURCE, *TINY, "--model", name, "--out", str(folder)]) == 0
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.yaml", "model.ckpt", "training.csv", "checkpoints"}
+    assert run(["evaluate", str(folder), "--steps", "3"]) == 0
+    assert "valid_prediction_time" in capsys.readouterr().out
+    assert len(list((folder / "evaluation").iterdir())) == 4
+
+
+def test_evaluations_of_other_steps_and_data_stand_beside_each_other(trained: Path) -> None:
+    for more in (
+        ["--integrator", "implicit_midpoint", "--dt", "0.5"],
+        ["data.bodies=5"],
+        ["--on", "r2", "data.dim=2", "data.frames=40", "data.trajectories=5", "--steps", "2"],
+    ):
+        assert run(["evaluate", str(trained), *more]) == 0
+    files = sorted((trained / "evaluation").glob("*.json"))
+    told = {file.stem: json.loads(file.read_text()) for file in files}
+    assert len(told) == 3
+    assert {tuple(t["settings"]["bodies"]) for t in told.values()} == {(3,), (4,), (5,)}
+    assert all(t["versions"]["torch"] for t in told.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--integrator", "leapfrog"], "needs a separable Hamiltonian"),
+        (["--integrator", "rk5"], "--integrator: 'rk5' is unknown; did you mean"),
+        (["--integrator", "jumps"], "has a right-hand side"),
+        (["--dt", "0.7"], "give another factor"),
+        (["--dt", "-1"], "--dt: wanted a factor above 0"),
+        (["--steps", "8"], "--steps: wanted at most 7"),
+        (["data.dim=3"], "wanted 2 dimensions"),
+        (["data.bodis=3"], "did you mean 'data.bodies'"),
+        (["simulator.hidden=3"], "the simulator is trained"),
+        (["--on", "sprng"], "did you mean 'spring'"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said(
+    arguments: list[str], words: str, trained: Path, capsys: pytest.CaptureFixture
+) -> None:
+    before = set(trained.rglob("*"))
+    assert words in refused(["evaluate", str(trained), *arguments], capsys)
+    assert set(trained.rglob("*")) == before
+
+
+def test_folders_of_the_other_kind_are_refused(
+    trained: Path, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    for command in (["distill", str(trained)], ["rollout", str(trained)]):
+        assert "holds the simulator 'hogn'" in refused(command, capsys)
+    into = ["train", *SOURCE, "training.steps=2", "--out", str(trained)]
+    assert "holds the simulator 'hogn'" in refused(into, capsys)
+    other = ["train", *SOURCE, *TINY, "--model", "ogn", "--out", str(trained)]
+    assert "simulator.model is hogn there, ogn now" in refused(other, capsys)
+    (tmp_path / "config.yaml").write_text("source: spring\n")
+    assert "holds a model of pairs" in refused(["evaluate", str(tmp_path)], capsys)
+    assert "no such folder" in refused(["evaluate", "nowhere"], capsys)
+
+
+def test_other_data_of_the_same_source_are_not_those_of_the_training(trained: Path) -> None:
+    from gnsim.simulators import SimulatorRecipe
+
+    recipe = SimulatorRecipe.read(trained)
+    assert recipe.elsewhere(None, []) is recipe
+    more = recipe.elsewhere(None, ["data.trajectories=10"])
+    assert (more.data.seed, more.data.bodies) == (recipe.data.seed + 1, 3)
+    assert recipe.elsewhere(None, ["data.seed=7"]).data.seed == 7
+
+
+def test_killed_and_started_again_it_ends_in_the_same_bits(tmp_path: Path) -> None:
+    command = ["train", *SOURCE, "--model", "delta", "simulator.hidden=4", "simulator.graphs=4"]
+    command += ["simulator.steps=300", "simulator.save_every=10"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run([*command, "--out", str(whole)]) == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gnsim", *command, "--out", str(killed)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    assert process.stderr is not None and b"training: 10 of 300" in process.stderr.readline()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (killed / "model.ckpt").exists()
+    assert run([*command, "--out", str(killed)]) == 0
+    for name in ("model.ckpt", "training.csv"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()

@@ -1,0 +1,182 @@
+"""A simulator that is the truth scores as one; a wrong one does not, nor ends the others."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from gnsim.datasets.systems import hamiltonian, simulate
+from gnsim.dynamics import SeparableHamiltonian
+from gnsim.errors import InputError
+from gnsim.integrators import RK4, Jumps
+from gnsim.models.learned import Learned
+from gnsim.models.scales import Shape
+from gnsim.models.simulators import SIMULATORS
+from gnsim.runs import RunFolder
+from gnsim.simulator import Simulator
+from gnsim.simulators import Evaluation, Protocol, evaluate
+from gnsim.simulators.files import table, write_evaluation
+from gnsim.simulators.rolling import held, rolled_out
+from gnsim.state import State, Trajectory
+from gnsim.training.simulator import SimulatorConfig
+from gnsim.training.simulator_fit import FittedSimulator
+
+pytestmark = pytest.mark.as_users_run_it
+
+TRUE = hamiltonian("spring")
+SHAPE = Shape(2, 3, ())
+
+
+class Springs(Learned, SeparableHamiltonian):
+    """The true springs, as if they had been learned; a force that is `strength` times theirs."""
+
+    def __init__(self, strength: float = 1.0) -> None:
+        super().__init__(SHAPE, 1, torch.Generator())
+        self.strength = strength
+
+    def force(self, state: State) -> torch.Tensor:
+        return self.strength * TRUE.force(state)
+
+    def potential(self, state: State) -> torch.Tensor:
+        return self.strength * TRUE.potential(state)
+
+
+class Explosive(Springs):
+    """A body of charge 7 is not where numbers are, soon."""
+
+    def force(self, state: State) -> torch.Tensor:
+        return super().force(state) + torch.where(
+            state.attributes["charge"][:, None] == 7, 1e200 * state.q.abs() ** 2, 0.0
+        )
+
+
+@pytest.fixture(scope="module")
+def truth() -> Trajectory:
+    return simulate("spring", trajectories=5, bodies=3, dim=2, frames=21, interval=0.05)
+
+
+def fitted(model: Learned, **settings: object) -> FittedSimulator:
+    config = SimulatorConfig(model="hogn-separable", **settings)
+    return FittedSimulator(model, config, 0.05, 0.0)
+
+
+def measured(
+    model: Learned, truth: Trajectory, protocol: Protocol | None = None, **settings: object
+) -> Evaluation:
+    how = protocol or Protocol()
+    return evaluate(fitted(model, **settings), truth, how, TRUE, lambda *told: None)
+
+
+def medians(found: Evaluation) -> dict[str, float]:
+    return {row.name: row.median for row in found.rows}
+
+
+def test_the_truth_misses_nothing_and_a_wrong_force_does(truth: Trajectory) -> None:
+    fine = Protocol("kahan_li8")
+    exact, wrong = (medians(measured(Springs(k), truth, fine)) for k in (1.0, 1.1))
+    errors = [name for name in exact if "time" not in name and name != "diverged"]
+    assert all(exact[name] < 1e-6 for name in errors)
+    assert exact["valid_prediction_time"] == exact["divergence_time"] == pytest.approx(1.0)
+    for name in ("q_rmse", "p_rmse", "energy_rmse", "energy_change"):
+        assert wrong[name] > 1e-3
+    # a wrong force keeps its own energy, and momenta, all the same
+    for name in ("own_energy_change", "momentum_error", "angular_momentum_error"):
+        assert wrong[name] < 1e-6
+
+
+def test_errors_are_of_the_order_of_the_integrator(truth: Trajectory) -> None:
+    coarse, fine = (
+        medians(measured(Springs(), truth, Protocol("leapfrog", factor)))["q_rmse"]
+        for factor in (2.0, 1.0)
+    )
+    assert coarse / fine == pytest.approx(4, abs=0.6)
+
+
+@pytest.mark.parametrize(("factor", "frames"), [(0.25, 21), (0.5, 21), (1.0, 21), (4.0, 6)])
+def test_steps_are_shares_or_multiples_of_that_of_the_training(
+    factor: float, frames: int, truth: Trajectory
+) -> None:
+    found = measured(Springs(), truth, Protocol("leapfrog", factor))
+    assert found.settings["tested_step"] == pytest.approx(0.05 * factor)
+    assert len(found.truth) == frames
+
+
+@pytest.mark.parametrize(
+    ("protocol", "named"),
+    [
+        (Protocol(factor=1.5), "a step of a whole number of frames"),
+        (Protocol(steps=21), "--steps: wanted at most 20"),
+        (Protocol(factor=4.0, steps=6), "--steps: wanted at most 5"),
+        (Protocol("jumps"), "has a right-hand side"),
+    ],
+)
+def test_what_does_not_go_together_is_said(
+    protocol: Protocol, named: str, truth: Trajectory
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        measured(Springs(), truth, protocol)
+
+
+def test_names_and_factors_are_checked_at_once() -> None:
+    with pytest.raises(InputError, match="did you mean 'leapfrog'"):
+        Protocol("leapfrg")
+    with pytest.raises(InputError, match="--dt"):
+        Protocol(factor=0.0)
+
+
+def test_data_of_another_kind_are_refused(truth: Trajectory) -> None:
+    with pytest.raises(InputError, match="wanted 2 dimensions"):
+        measured(Springs(), simulate("spring", trajectories=1, bodies=3, dim=3, frames=3))
+    model = SIMULATORS["ogn"](Shape(2, 3, ("spin",)), 4, torch.Generator())
+    with pytest.raises(InputError, match="the attribute 'spin'"):
+        measured(model, truth)
+    with pytest.raises(ValueError, match="systems of 5 bodies"):
+        measured(SIMULATORS["mlp"](Shape(2, 5, ()), 4, torch.Generator()), truth)
+
+
+def marked(truth: Trajectory, system: int) -> Trajectory:
+    charge = torch.where(truth.batch == system, 7.0, 1.0).double()
+    return replace(truth, attributes={**truth.attributes, "charge": charge})
+
+
+def test_a_system_that_diverges_does_not_end_the_others(truth: Trajectory) -> None:
+    simulator, bad = Simulator(Explosive(), RK4()), 3
+    together = rolled_out(simulator, marked(truth, bad))
+    alone = rolled_out(simulator, marked(truth, -1))
+    ours = truth.batch == bad
+    assert torch.equal(together.q[:, ~ours], alone.q[:, ~ours])
+    assert torch.isnan(together.q[-1, ours]).all()
+    assert torch.isfinite(held(together).q).all()
+    assert torch.equal(held(together).q[-1, ours], truth.q[0, ours])
+    rows = {r.name: r for r in measured(Explosive(), marked(truth, bad)).rows}
+    assert rows["diverged"].mean == pytest.approx(0.2)
+    assert rows["divergence_time"].p99 < rows["divergence_time"].median
+    assert rows["diverged"].median == 0
+
+
+def test_jumps_are_evaluated_as_well(truth: Trajectory) -> None:
+    model = SIMULATORS["delta"](SHAPE, 4, torch.Generator().manual_seed(0))
+    config = SimulatorConfig(model="delta")
+    found = evaluate(
+        FittedSimulator(model, config, 0.05, 0.0), truth, Protocol(), None, lambda *told: None
+    )
+    assert found.settings["tested_integrator"] == Jumps.__name__
+    assert "energy_rmse" not in medians(found)
+
+
+def test_a_table_is_written_in_three_forms(truth: Trajectory, tmp_path: Path) -> None:
+    found = measured(Springs(1.1), truth)
+    with RunFolder(tmp_path) as folder:
+        file = write_evaluation(found, folder, "../odd name")
+    assert file.parent == tmp_path / "evaluation"
+    assert {p.suffix for p in file.parent.iterdir()} == {".csv", ".json", ".png", ".pdf"}
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    told = json.loads(file.with_name(f"{file.stem}.json").read_text())
+    assert [r["measure"] for r in rows] == [r["name"] for r in told["rows"]]
+    assert [r["measure"] for r in rows] == [r.name for r in found.rows]
+    assert float(rows[0]["p99"]) == found.rows[0].p99
+    assert told["settings"]["valid_threshold"] == 0.4
+    assert all(row.name in table(found) for row in found.rows)
