@@ -134,11 +134,13 @@ def normalised_position_error(
 ) -> Float[Tensor, "time systems"]:
     """The error of all positions of a system over the spread of the true ones.
 
-    That is their root-mean-square distance from their mean over time.
+    That is their root-mean-square distance from their mean over time, in a frame in which the
+    centre of mass drifts nowhere: what flies off freely does not make up for errors.
     """
     _check(predicted, true)
     squared = total(true, _difference(predicted, true).square()).sum(-1)
-    spread = total(true, (true.q - true.q.mean(0)).square()).sum(-1).mean(0)
+    near = true.q - _drift(true)
+    spread = total(true, (near - near.mean(0)).square()).sum(-1).mean(0)
     return torch.where(squared == 0, 0.0, (squared / spread).sqrt())
 
 
@@ -154,6 +156,15 @@ def valid_prediction_time(
     # "not within" rather than "above": an error of NaN is not valid either
     valid = (error <= threshold).long().cumprod(0).sum(0)
     return (true.t - true.t[0]).abs()[(valid - 1).clamp(min=0)]
+
+
+def _drift(true: Trajectory) -> Float[Tensor, "time nodes dim"]:
+    """The uniform part of the motion of each body's centre of mass, by least squares."""
+    t = (true.t - true.t.mean())[:, None, None]
+    mass = true.mass[:, None]
+    centre = total(true, mass * true.q) / total(true, mass)
+    slope = (t * centre).sum(0) / t.square().sum().clamp_min(torch.finfo(t.dtype).tiny)
+    return t * slope[true.batch]
 
 
 def _difference(predicted: Trajectory, true: Trajectory) -> Float[Tensor, "time nodes dim"]:

@@ -86,6 +86,19 @@ def test_valid_time_ends_before_the_error_passes_and_at_nan() -> None:
     assert valid_prediction_time(true, true).tolist() == [99.0]
 
 
+def test_a_wind_makes_no_prediction_valid() -> None:
+    """What flies off together is as large as before: errors are over the same spread."""
+    true = still([[0.0], [1.0]], [1.0, 3.0], frames=100)
+    true = replace(
+        true, q=true.q + torch.sin(true.t)[:, None, None] * torch.tensor([[1.0], [-1 / 3]])
+    )
+    off = 0.02 * true.t[:, None, None]
+    calm = valid_prediction_time(replace(true, q=true.q + off), true)
+    carried = replace(true, q=true.q + 5.0 * true.t[:, None, None])
+    assert valid_prediction_time(replace(carried, q=carried.q + off), carried).equal(calm)
+    assert 1.0 < float(calm) < 50.0
+
+
 def test_energy_drift_tells_leapfrog_from_euler() -> None:
     start, t = make_state([[1.0]], [[0.0]]), 0.02 * torch.arange(500, dtype=torch.float64)
     system = HarmonicOscillator()
