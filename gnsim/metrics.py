@@ -61,8 +61,7 @@ def energy_error(
     """The difference in H of two trajectories over ``max(|E_0|, max_t T)`` of the second one."""
     _check(predicted, true)
     wanted = energy(hamiltonian, true)
-    scale = torch.maximum(wanted[0].abs(), kinetic_energy(true).amax(0))
-    return (energy(hamiltonian, predicted) - wanted) / scale
+    return (energy(hamiltonian, predicted) - wanted) / _energy_scale(wanted, true)
 
 
 def conservation_error(predicted: Trajectory, true: Trajectory) -> ConservationError:
@@ -84,24 +83,27 @@ def conservation_error(predicted: Trajectory, true: Trajectory) -> ConservationE
 
 
 def energy_change(
-    hamiltonian: Hamiltonian, trajectory: Trajectory
+    hamiltonian: Hamiltonian, trajectory: Trajectory, like: Trajectory | None = None
 ) -> Float[Tensor, "time systems"]:
     """Change of energy since the start over ``max(|E_0|, max_t T)``.
 
-    The kinetic energy T gives a scale where E_0 is near zero.
+    The kinetic energy T gives a scale where E_0 is near zero. It is that of `like`, where a
+    trajectory that gains energy is not to be measured by what it gained.
     """
     values = energy(hamiltonian, trajectory)
-    scale = torch.maximum(values[0].abs(), kinetic_energy(trajectory).amax(0))
     change = values - values[0]
+    scale = _energy_scale(values, trajectory if like is None else like)
     return torch.where(change == 0, 0.0, change / scale)
 
 
-def energy_drift(hamiltonian: Hamiltonian, trajectory: Trajectory) -> EnergyDrift:
+def energy_drift(
+    hamiltonian: Hamiltonian, trajectory: Trajectory, like: Trajectory | None = None
+) -> EnergyDrift:
     """The largest `energy_change`, and its slope.
 
     That is of the least-squares line through it, so that an oscillation does not count as a drift.
     """
-    relative = energy_change(hamiltonian, trajectory)
+    relative = energy_change(hamiltonian, trajectory, like)
     t = (trajectory.t - trajectory.t.mean())[:, None]
     slope = (t * relative).sum(0) / t.square().sum(0)
     return EnergyDrift(largest=relative.abs().amax(0), slope=slope)
@@ -156,6 +158,12 @@ def valid_prediction_time(
     # "not within" rather than "above": an error of NaN is not valid either
     valid = (error <= threshold).long().cumprod(0).sum(0)
     return (true.t - true.t[0]).abs()[(valid - 1).clamp(min=0)]
+
+
+def _energy_scale(
+    energies: Float[Tensor, "time systems"], like: Trajectory
+) -> Float[Tensor, " systems"]:
+    return torch.maximum(energies[0].abs(), kinetic_energy(like).amax(0))
 
 
 def _drift(true: Trajectory) -> Float[Tensor, "time nodes dim"]:

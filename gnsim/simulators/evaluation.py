@@ -113,9 +113,9 @@ def _measures(
     if hamiltonian is not None:
         error = energy_error(hamiltonian, whole, truth)
         yield "energy_rmse", "of max(|E|, T)", error.square().mean(0).sqrt()
-        yield from _drift("energy", hamiltonian, whole, units.time)
+        yield from _drift("energy", hamiltonian, whole, truth)
     if isinstance(model, Hamiltonian):
-        yield from _drift("own_energy", model, whole, units.time)
+        yield from _drift("own_energy", model, whole, truth)
     kept = conservation_error(whole, truth)
     yield "momentum_error", "of sum |p|", kept.momentum
     if kept.angular_momentum is not None:
@@ -127,9 +127,9 @@ def _measures(
 
 
 def _drift(
-    name: str, hamiltonian: Hamiltonian, path: Trajectory, time: str
+    name: str, hamiltonian: Hamiltonian, path: Trajectory, truth: Trajectory
 ) -> Iterator[tuple[str, str, Tensor]]:
-    drift = energy_drift(hamiltonian, path)
+    drift, time = energy_drift(hamiltonian, path, truth), truth.units.time
     yield f"{name}_change", "of max(|E|, T)", drift.largest
     yield f"{name}_drift", f"of it per {time or 'unit of time'}", drift.slope.abs()
 
@@ -142,7 +142,7 @@ def _curves(
     if hamiltonian is not None:
         yield "energy", energy_error(hamiltonian, path, truth).abs()
     if isinstance(model, Hamiltonian):
-        yield "own energy", energy_change(model, path).abs()
+        yield "own energy", energy_change(model, path, truth).abs()
 
 
 def _row(name: str, unit: str, values: Tensor) -> Row:

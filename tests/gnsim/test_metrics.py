@@ -155,6 +155,14 @@ def test_conserved_quantities_are_over_their_own_size() -> None:
     assert conservation_error(on_a_line, on_a_line).angular_momentum is None
 
 
+def test_energy_that_is_gained_is_no_scale() -> None:
+    start, t = make_state([[1.0]], [[0.0]]), 0.3 * torch.arange(100, dtype=torch.float64)
+    system = HarmonicOscillator()
+    true, gained = (Simulator(system, by).rollout(start, t) for by in (Leapfrog(), Euler()))
+    assert float(energy_drift(system, gained).largest) < 5
+    assert float(energy_drift(system, gained, true).largest) > 1000
+
+
 def test_energies_are_compared_with_the_true_ones_at_each_time() -> None:
     true = two_systems()
     oscillator = HarmonicOscillator()

@@ -21,6 +21,12 @@ SOURCE = ["spring", "data.trajectories=5", "data.frames=8", "data.bodies=3", "da
 TINY = ["simulator.steps=3", "simulator.hidden=4", "simulator.graphs=4"]
 
 
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures have a test of their own, and take most of the time of an evaluation."""
+    monkeypatch.setattr("gnsim.simulators.files.rendered", lambda figure, kind: kind.encode())
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "hogn"
@@ -147,7 +153,7 @@ def test_other_data_of_the_same_source_are_not_those_of_the_training(trained: Pa
 
 def test_killed_and_started_again_it_ends_in_the_same_bits(tmp_path: Path) -> None:
     command = ["train", *SOURCE, "--model", "delta", "simulator.hidden=4", "simulator.graphs=4"]
-    command += ["simulator.steps=300", "simulator.save_every=10"]
+    command += ["simulator.steps=120", "simulator.save_every=10"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run([*command, "--out", str(whole)]) == 0
     process = subprocess.Popen(
@@ -156,7 +162,7 @@ def test_killed_and_started_again_it_ends_in_the_same_bits(tmp_path: Path) -> No
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
     )
-    assert process.stderr is not None and b"training: 10 of 300" in process.stderr.readline()
+    assert process.stderr is not None and b"training: 10 of 120" in process.stderr.readline()
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (killed / "model.ckpt").exists()
