@@ -1,0 +1,153 @@
+"""Learned simulators across integrators and time steps: the table of docs/simulators.md.
+
+``python experiments/simulators.py [PART ...]`` writes results/simulators.json, a case for each
+model, integrator and time step that it was trained with, system and seed:
+
+- ``main``: all models at one time step, three seeds;
+- ``steps``: the same, the time step drawn from one to four frames;
+- ``integrators``: OGN and HOGN trained with each integrator that goes with them.
+
+Each is rolled out by every integrator that goes with it, in steps of a quarter to four times the
+one it was trained with: the error of positions over their spread per unit of time, in the first
+unit; and for 1,000 of its own steps with its own integrator, all that `gnsim evaluate` measures.
+Systems are springs of five bodies without rest length, and gravity, softened, in the plane; also
+of four and of ten bodies, which no model was trained for.
+
+Two to six minutes a case, on one thread.
+"""
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from record import measuring, record
+
+from gnsim.datasets import load
+from gnsim.datasets.systems import hamiltonian, simulate
+from gnsim.simulators import Evaluation, Protocol, evaluate
+from gnsim.state import Trajectory
+from gnsim.training.simulator import SimulatorConfig
+from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
+
+MODELS = ("mlp", "delta", "ogn", "hogn", "hogn-separable")
+#: the integrators of the paper: Runge-Kutta and symplectic ones, of orders 1, 2 and 4
+RUNGE_KUTTA = ("euler", "rk2", "rk4")
+SYMPLECTIC = ("symplectic_euler", "leapfrog", "yoshida4")
+TESTED = {
+    "mlp": RUNGE_KUTTA,
+    "delta": ("jumps",),
+    "ogn": RUNGE_KUTTA,
+    "hogn": (*RUNGE_KUTTA, "implicit_midpoint"),
+    "hogn-separable": (*RUNGE_KUTTA, *SYMPLECTIC),
+}
+OWN = {"delta": "jumps", "hogn-separable": "leapfrog"}
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "spring": {"rest_length": 0.0, "interval": 0.05},
+    "r2": {"softening": 0.3, "interval": 0.05},
+}
+DIM, BODIES, TRAINED_ON, TESTED_ON = 2, 5, 100, 20
+#: steps over the one of the training, its frames; steps that energy is watched for, unit of time
+FACTORS, LONG, UNIT = (0.25, 0.5, 1.0, 2.0, 4.0), 1000, 1.0
+OTHER_BODIES, SEEDS = (4, 10), ("0", "1", "2")
+#: seeds of what is tested on, apart from those that are learned from
+ANOTHER = 1_000
+
+Case = tuple[str, str, str, str, str]
+
+
+def measure(model: str, integrator: str, longest: str, system: str, number: str) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    seed, given = int(number), {**SYSTEMS[system], "dim": DIM}
+    data = load(system, bodies=BODIES, trajectories=TRAINED_ON, seed=seed, **given)
+    config = SimulatorConfig(model=model, integrator=integrator, longest=int(longest))
+    begun = time.monotonic()
+    fitted = fit_simulator(data.train, data.valid, config, seed)
+    seconds = time.monotonic() - begun
+    testing = Testing(fitted, system, seed)
+    return {
+        "config": asdict(config),
+        "seconds of training": round(seconds, 1),
+        "validation error": fitted.validation_error,
+        "error per unit of time": testing.short(),
+        "a thousand steps": testing.long(),
+        "other bodies": testing.other_bodies(),
+    }
+
+
+@dataclass(frozen=True)
+class Testing:
+    """What a trained simulator is tested by, on trajectories that nothing was chosen by."""
+
+    fitted: FittedSimulator
+    system: str
+    seed: int
+
+    def short(self) -> dict[str, dict[str, float]]:
+        """By integrator and factor: the error in the first unit of time, per unit."""
+        truth = self.truth(BODIES, round(UNIT / self.fitted.interval) + 1)
+        return {
+            integrator: {f"{factor:g}": self.error(truth, integrator, factor) for factor in FACTORS}
+            for integrator in TESTED[self.fitted.config.model]
+        }
+
+    def other_bodies(self) -> dict[str, float]:
+        """The same for systems of other sizes, by its own integrator in its own steps."""
+        if self.fitted.config.model == "mlp":
+            return {}
+        frames = round(UNIT / self.fitted.interval) + 1
+        return {str(n): self.error(self.truth(n, frames)) for n in OTHER_BODIES}
+
+    def error(self, truth: Trajectory, integrator: str | None = None, factor: float = 1.0) -> float:
+        """Of positions, over their spread, the median of all systems."""
+        steps = round(UNIT / self.fitted.interval / max(factor, 1.0))
+        curves = self.evaluation(truth, Protocol(integrator, factor, steps)).curves
+        return float(curves["position"][-1].nan_to_num(nan=torch.inf).median()) / UNIT
+
+    def long(self) -> dict[str, Any]:
+        """All measures over a thousand steps, by its own integrator."""
+        rows = self.evaluation(self.truth(BODIES, LONG + 1), Protocol()).rows
+        return {row.name: {"median": row.median, "p99": row.p99} for row in rows}
+
+    def truth(self, bodies: int, frames: int) -> Trajectory:
+        given = {**SYSTEMS[self.system], "dim": DIM, "seed": ANOTHER + self.seed}
+        return simulate(self.system, trajectories=TESTED_ON, bodies=bodies, frames=frames, **given)
+
+    def evaluation(self, truth: Trajectory, protocol: Protocol) -> Evaluation:
+        given = {k: v for k, v in SYSTEMS[self.system].items() if k != "interval"}
+        true = hamiltonian(self.system, dim=DIM, **given)
+        return evaluate(self.fitted, truth, protocol, true, lambda *told: None)
+
+
+def cases(part: str) -> list[Case]:
+    """Model, integrator, longest step, system and seed of each case."""
+    if part == "integrators":
+        return [
+            (model, integrator, "1", "spring", SEEDS[0])
+            for model in ("ogn", "hogn", "hogn-separable")
+            for integrator in TESTED[model]
+        ]
+    longest = {"main": "1", "steps": "4"}[part]
+    return [
+        (model, OWN.get(model, "rk4"), longest, system, seed)
+        for system in SYSTEMS
+        for seed in SEEDS
+        for model in MODELS
+    ]
+
+
+def main(parts: list[str]) -> None:
+    for part in parts:
+        for case in cases(part):
+            model, integrator, longest, system, seed = case
+            steps = "one step" if longest == "1" else f"steps of 1 to {longest} frames"
+            name = f"{system}, {model}, {integrator}, {steps}, seed {seed}"
+            result = record("simulators", name, *case)
+            print(name, f"{result['validation error']:.3g}", flush=True)
+
+
+if __name__ == "__main__":
+    if measuring(measure):
+        sys.exit()
+    main(sys.argv[1:] or ["main", "steps", "integrators"])
