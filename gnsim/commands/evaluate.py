@@ -26,7 +26,12 @@ def evaluate(
     ] = 1.0,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Such steps; as many as there are data if left out."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Compare so many states: one a step, or a frame where steps are shorter. All "
+            "that there are data for, if left out.",
+        ),
     ] = None,
     on: Annotated[
         str | None, typer.Option("--on", metavar="SOURCE", help="Other data: a name, or a file.")
@@ -53,7 +58,7 @@ def evaluate(
     said = found.settings
     print(
         f"{said['model']}, {said['tested_integrator']}, steps of {said['tested_step']:g}: "
-        f"{said['trajectories']} trajectories of {said['steps_rolled_out']} steps"
+        f"{said['trajectories']} trajectories, compared at {said['states_compared']} times"
     )
     show(
         f"{table(found)}\n\nvalid: position error below {said['valid_threshold']:g} of the spread; "

@@ -93,7 +93,7 @@ def _settings(fitted: FittedSimulator, protocol: Protocol, truth: Trajectory) ->
         "tested_step": protocol.step(fitted),
         "trained_step": fitted.config.shortest * fitted.interval,
         "factor": protocol.factor,
-        "steps_rolled_out": len(truth) - 1,
+        "states_compared": len(truth) - 1,
         "bodies": sorted(set(truth.batch.bincount().tolist())),
         "trajectories": truth.num_systems,
         "valid_threshold": VALID,

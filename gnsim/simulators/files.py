@@ -49,7 +49,7 @@ def _name(found: Evaluation, data: str) -> str:
     """Of letters, digits, dots and dashes, whatever a file was called."""
     settings = found.settings
     parts = [settings["tested_integrator"], f"dt{settings['factor']:g}"]
-    parts += [f"{settings['steps_rolled_out']}steps"]
+    parts += [f"{settings['states_compared']}states"]
     if data:
         parts += [data, "-".join(f"{count}" for count in settings["bodies"]) + "bodies"]
     return re.sub(r"[^A-Za-z0-9.-]", "_", "-".join(parts))

@@ -18,8 +18,8 @@ _WHOLE = 1e-6
 class Protocol:
     """How a simulator is rolled out: by the `integrator` it was trained with, or another one.
 
-    In steps of `factor` times the shortest it was trained with, `steps` of them or as many as there
-    are data.
+    In steps of `factor` times the shortest it was trained with, and compared after each of them, or
+    at each frame where steps are shorter: `steps` times, or as often as there are data.
     """
 
     integrator: str | None = None
