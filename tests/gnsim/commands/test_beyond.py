@@ -93,6 +93,19 @@ def test_what_a_law_leaves_is_found_and_kept(
     assert Law.load(out / "law.json") == found
 
 
+def test_a_law_may_be_written_by_hand(tmp_path: Path, path: Trajectory) -> None:
+    """As the documentation shows it; its constants are fitted anew."""
+    text = (Path(__file__).parents[3] / "docs" / "relativity.md").read_text()
+    file = tmp_path / "spring.json"
+    file.write_text(text.split("```json")[1].split("```")[0])
+    law = Law.load(file)
+    assert law.expr == SPRINGS.expr and law.constants["k"].value != SPRINGS.constants["k"].value
+    few = path.systems(torch.arange(6)).frames(slice(9))
+    found = gs.discover(few, beyond=file)
+    assert found.alone.constants["k"].value == pytest.approx(2.0, rel=0.02)
+    assert found.alone.constants["r0"].value == pytest.approx(1.0, rel=0.02)
+
+
 def refused(arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == ExitCode.BAD_INPUT
     (line,) = capsys.readouterr().err.splitlines()
