@@ -3,9 +3,9 @@
 ``python experiments/zero_shot.py [SEED ...]`` writes results/zero_shot.json, for the seeds 0, 1 and
 2. A pair network learns from chains of eight bodies, and moves chains and square lattices, of which
 neighbours are joined; another learns from eight bodies of which all are joined, and moves up to 64.
-Of each size there are as many systems as have 4,096 bodies together. Starts are those of the
-systems ``string`` and ``spring``; sites of lattices lie one rest length apart, and bodies are moved
-and kicked from there as those of chains are.
+Of each size there are as many systems as have 4,096 bodies together, or 512 where all are joined.
+Starts are those of the systems ``string`` and ``spring``; sites of lattices lie one rest length
+apart, and bodies are moved and kicked from there as those of chains are.
 
 The error of a body is what its position is off by, as a root mean square over times, and over
 bodies, beside that of the median body and how far bodies move. The truth is the true law,
@@ -42,7 +42,8 @@ SIZES = {
     "lattice": (8, 16, 64, 512, 4096),
     "all pairs": (8, 16, 64),
 }
-DIM, LEARNED_BODIES, BODIES_IN_ALL, REST, JITTER = 2, 8, 4096, 0.5, 0.2
+DIM, LEARNED_BODIES, REST, JITTER = 2, 8, 0.5, 0.2
+BODIES_IN_ALL = {"chain": 4096, "lattice": 4096, "all pairs": 512}
 #: seeds of starts, apart from those that are learned from
 ANOTHER = 1_000
 #: units of time, frames, and steps between them
@@ -67,7 +68,7 @@ def start(shape: str, bodies: int, seed: int) -> State:
     """As many systems of so many bodies as have `BODIES_IN_ALL` together."""
     state = simulate(
         LEARNED_FROM[shape],
-        trajectories=BODIES_IN_ALL // bodies,
+        trajectories=BODIES_IN_ALL[shape] // bodies,
         bodies=bodies,
         dim=DIM,
         frames=2,

@@ -66,6 +66,8 @@ def _train_simulator(
             f"--time-limit: wanted none with --model {model}, found {time_limit:g}; "
             "its steps are planned ahead: give simulator.steps"
         )
+    if any(setting.startswith("simulator.model=") for setting in settings):
+        raise InputError("simulator.model: wanted --model alone to name it; leave the setting out")
     recipe = SimulatorRecipe.of(source, seed, [*settings, f"simulator.model={model}"])
     folder = out or Path("runs") / f"{Path(recipe.source).stem}-{model}-{seed}"
     with progress() as tell:

@@ -1,7 +1,8 @@
 """HOGN: a graph network for the Hamiltonian, differentiated and integrated.
 
 A. Sanchez-Gonzalez et al. (2019), arXiv:1909.12790. The read-out of the system adds one scalar per
-body: energies are extensive, so that a trained model runs for other numbers of bodies.
+body, so that a trained model runs for other numbers of bodies. The energies of parts that are not
+joined add up in `SeparableHOGN`; in `HOGN` all parts know the centre of mass of the whole.
 """
 
 import torch

@@ -64,13 +64,14 @@ class Scales(nn.Module):
             "velocity": _size(relative_velocity(path)),
             "mass": path.mass.mean(),
             "force": _size(gain),
-            "step": torch.tensor(step),
+            "step": torch.tensor(step, dtype=torch.float64),
         }
         for name, value in found.items():
             getattr(self, name).copy_(value)
         for k, name in enumerate(self.attributes):
             values = feature(name, path.attributes[name])
-            self.mean[k], self.spread[k] = values.mean(), values.std().clamp_min(1e-3)
+            spread = values.std()
+            self.mean[k], self.spread[k] = values.mean(), torch.where(spread > 0, spread, 1.0)
 
     def columns(self, state: State, nodes: Int[Tensor, " some"]) -> list[Float[Tensor, "some 1"]]:
         """Scaled attributes of the bodies `nodes`, each a column."""

@@ -14,7 +14,7 @@ from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
 from gnsim.state import Trajectory
 from gnsim.training.loop import LoopConfig
-from gnsim.training.model_file import PRECISIONS, varies
+from gnsim.training.model_file import PRECISIONS, WIDEST, varies
 from gnsim.training.window_errors import LOSSES
 
 AUTO = "auto"
@@ -53,6 +53,8 @@ class SimulatorConfig(LoopConfig):
                 f"simulator.longest: wanted at least simulator.shortest, {self.shortest}, found "
                 f"{self.longest}"
             )
+        if self.hidden > WIDEST:
+            raise InputError(f"simulator.hidden: wanted at most {WIDEST}, found {self.hidden}")
         # of any shape: whether the two go together is known before there are data
         model = SIMULATORS[self.model](Shape(1, 2, ()), 1, torch.Generator())
         try:

@@ -227,14 +227,57 @@ def test_scales_are_those_of_the_data_and_are_kept() -> None:
     assert "scales.length" in made("hogn").state_dict()
 
 
-def test_data_in_other_units_give_the_same_motion() -> None:
-    """Lengths in thousandths: a network fitted to these says the same of them."""
-    model, state = made("ogn"), bodies()
-    small = SIMULATORS["ogn"](SHAPE, HIDDEN, torch.Generator().manual_seed(1)).double()
-    path = along(bodies(3))
-    small.scales.fit(replace(path, q=1e-3 * path.q, p=1e-3 * path.p), DT)
-    found = after(small, state.moved(1e-3 * state.q, 1e-3 * state.p))
-    assert near(1e3 * found.q, after(model, state).q)
+#: sizes of the units of length, time, mass and charge
+UNITS = {
+    "length": (1e-3, 1.0, 1.0, 1.0),
+    "time": (1.0, 1e3, 1.0, 1.0),
+    "mass": (1.0, 1.0, 1e6, 1.0),
+    "charge": (1.0, 1.0, 1.0, 1.6e-19),
+}
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+@pytest.mark.parametrize("unit", UNITS)
+def test_data_in_other_units_give_the_same_motion(name: str, unit: str) -> None:
+    """A network fitted to numbers that are others says the same of them."""
+    length, time, mass, charge = UNITS[unit]
+
+    def told(q: torch.Tensor, p: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return length * q, mass * length / time * p
+
+    def attributes(of: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"mass": mass * of["mass"], "charge": charge * of["charge"]}
+
+    model, state, path = made(name), bodies(), along(bodies(3))
+    other = SIMULATORS[name](SHAPE, HIDDEN, torch.Generator().manual_seed(1)).double()
+    q, p = told(path.q, path.p)
+    numbers = replace(path, t=time * path.t, q=q, p=p, attributes=attributes(path.attributes))
+    other.scales.fit(numbers, time * DT)
+    q, p = told(state.q, state.p)
+    begin = replace(state, q=q, p=p, attributes=attributes(state.attributes))
+    found = integrator(other).step(other, begin, time * DT)
+    expected = after(model, state)
+    q, p = told(expected.q, expected.p)
+    assert (found.q - q).abs().max() < 1e-9 * q.abs().max()
+    assert (found.p - p).abs().max() < 1e-9 * p.abs().max()
+    wrong = replace(begin, p=2 * begin.p)
+    assert (integrator(other).step(other, wrong, time * DT).q - q).abs().max() > 1e-5 * length
+
+
+def test_systems_far_apart_and_not_joined_do_not_see_each_other() -> None:
+    """Energies add up where they are V of positions alone; that of HOGN has a common centre."""
+    both, (left, right) = bodies(2), (torch.tensor([0]), torch.tensor([1]))
+    chain = torch.stack([torch.arange(1, BODIES), torch.arange(BODIES - 1)])
+    bonds = torch.cat([chain, chain + BODIES], 1)
+    one = replace(both, batch=torch.zeros_like(both.batch), bonds=bonds)
+    alone = replace(both, bonds=chain)
+    off = {}
+    for name in HAMILTONIANS:
+        model = made(name)
+        assert isinstance(model, Hamiltonian)
+        parts = model.energy(alone.systems(left)) + model.energy(alone.systems(right))
+        off[name] = float((model.energy(one) - parts).abs().detach())
+    assert off["hogn-separable"] < ROUNDING < 1e-3 < off["hogn"]
 
 
 def test_messages_see_no_velocities_where_none_are_wanted() -> None:
