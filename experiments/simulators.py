@@ -16,6 +16,7 @@ of four and of ten bodies, which no model was trained for.
 Two to six minutes a case, on one thread.
 """
 
+import math
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -84,7 +85,7 @@ class Testing:
     system: str
     seed: int
 
-    def short(self) -> dict[str, dict[str, float]]:
+    def short(self) -> dict[str, dict[str, float | None]]:
         """By integrator and factor: the error in the first unit of time, per unit."""
         truth = self.truth(BODIES, round(UNIT / self.fitted.interval) + 1)
         return {
@@ -92,23 +93,25 @@ class Testing:
             for integrator in TESTED[self.fitted.config.model]
         }
 
-    def other_bodies(self) -> dict[str, float]:
+    def other_bodies(self) -> dict[str, float | None]:
         """The same for systems of other sizes, by its own integrator in its own steps."""
         if self.fitted.config.model == "mlp":
             return {}
         frames = round(UNIT / self.fitted.interval) + 1
         return {str(n): self.error(self.truth(n, frames)) for n in OTHER_BODIES}
 
-    def error(self, truth: Trajectory, integrator: str | None = None, factor: float = 1.0) -> float:
+    def error(
+        self, truth: Trajectory, integrator: str | None = None, factor: float = 1.0
+    ) -> float | None:
         """Of positions, over their spread, the median of all systems."""
         steps = round(UNIT / self.fitted.interval / max(factor, 1.0))
         curves = self.evaluation(truth, Protocol(integrator, factor, steps)).curves
-        return float(curves["position"][-1].nan_to_num(nan=torch.inf).median()) / UNIT
+        return finite(float(curves["position"][-1].nan_to_num(nan=torch.inf).median()) / UNIT)
 
     def long(self) -> dict[str, Any]:
         """All measures over a thousand steps, by its own integrator."""
         rows = self.evaluation(self.truth(BODIES, LONG + 1), Protocol()).rows
-        return {row.name: {"median": row.median, "p99": row.p99} for row in rows}
+        return {row.name: {"median": finite(row.median), "p99": finite(row.p99)} for row in rows}
 
     def truth(self, bodies: int, frames: int) -> Trajectory:
         given = {**SYSTEMS[self.system], "dim": DIM, "seed": ANOTHER + self.seed}
@@ -118,6 +121,11 @@ class Testing:
         given = {k: v for k, v in SYSTEMS[self.system].items() if k != "interval"}
         true = hamiltonian(self.system, dim=DIM, **given)
         return evaluate(self.fitted, truth, protocol, true, lambda *told: None)
+
+
+def finite(value: float) -> float | None:
+    """None where a motion was lost, which JSON has no number for."""
+    return value if math.isfinite(value) else None
 
 
 def cases(part: str) -> list[Case]:
