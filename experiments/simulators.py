@@ -27,7 +27,7 @@ from record import measuring, record
 
 from gnsim.datasets import load
 from gnsim.datasets.systems import hamiltonian, simulate
-from gnsim.simulators import Evaluation, Protocol, evaluate
+from gnsim.simulators import Evaluation, RolloutProtocol, evaluate
 from gnsim.state import Trajectory
 from gnsim.training.simulator import SimulatorConfig
 from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
@@ -105,19 +105,19 @@ class Testing:
     ) -> float | None:
         """Of positions, over their spread, the median of all systems."""
         steps = round(UNIT / self.fitted.interval / max(factor, 1.0))
-        curves = self.evaluation(truth, Protocol(integrator, factor, steps)).curves
+        curves = self.evaluation(truth, RolloutProtocol(integrator, factor, steps)).curves
         return finite(float(curves["position"][-1].nan_to_num(nan=torch.inf).median()) / UNIT)
 
     def long(self) -> dict[str, Any]:
         """All measures over a thousand steps, by its own integrator."""
-        rows = self.evaluation(self.truth(BODIES, LONG + 1), Protocol()).rows
+        rows = self.evaluation(self.truth(BODIES, LONG + 1), RolloutProtocol()).rows
         return {row.name: {"median": finite(row.median), "p99": finite(row.p99)} for row in rows}
 
     def truth(self, bodies: int, frames: int) -> Trajectory:
         given = {**SYSTEMS[self.system], "dim": DIM, "seed": ANOTHER + self.seed}
         return simulate(self.system, trajectories=TESTED_ON, bodies=bodies, frames=frames, **given)
 
-    def evaluation(self, truth: Trajectory, protocol: Protocol) -> Evaluation:
+    def evaluation(self, truth: Trajectory, protocol: RolloutProtocol) -> Evaluation:
         given = {k: v for k, v in SYSTEMS[self.system].items() if k != "interval"}
         true = hamiltonian(self.system, dim=DIM, **given)
         return evaluate(self.fitted, truth, protocol, true, lambda *told: None)

@@ -49,10 +49,10 @@ def evaluate(
     """
     from gnsim.commands.progress import progress
     from gnsim.commands.running import show
-    from gnsim.simulators import Protocol, evaluate_in
+    from gnsim.simulators import RolloutProtocol, evaluate_in
     from gnsim.simulators.files import table
 
-    protocol = Protocol(integrator, dt, steps)
+    protocol = RolloutProtocol(integrator, dt, steps)
     with progress() as tell:
         found, file = evaluate_in(run, protocol, on, settings or [], tell)
     said = found.settings

@@ -1,13 +1,13 @@
 """Learned simulators in run folders: trained there, and evaluated on held-out trajectories."""
 
 from gnsim.simulators.evaluation import Evaluation, Row, evaluate
-from gnsim.simulators.protocol import Protocol
+from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe, SimulatorSettings
 from gnsim.simulators.runs import evaluate_in, train_simulator_into
 
 __all__ = [
     "Evaluation",
-    "Protocol",
+    "RolloutProtocol",
     "Row",
     "SimulatorRecipe",
     "SimulatorSettings",

@@ -21,7 +21,7 @@ from gnsim.metrics import (
 )
 from gnsim.models.learned import Learned
 from gnsim.simulator import Simulator
-from gnsim.simulators.protocol import Protocol
+from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.rolling import held, rolled_out
 from gnsim.state import Trajectory
 from gnsim.training.simulator_fit import FittedSimulator
@@ -55,7 +55,7 @@ class Evaluation:
 def evaluate(
     fitted: FittedSimulator,
     truth: Trajectory,
-    protocol: Protocol,
+    protocol: RolloutProtocol,
     hamiltonian: Hamiltonian | None,
     tell: Tell,
 ) -> Evaluation:
@@ -85,7 +85,9 @@ def evaluate(
     )
 
 
-def _settings(fitted: FittedSimulator, protocol: Protocol, truth: Trajectory) -> dict[str, Any]:
+def _settings(
+    fitted: FittedSimulator, protocol: RolloutProtocol, truth: Trajectory
+) -> dict[str, Any]:
     """All that the table depends on."""
     return {
         **asdict(fitted.config),

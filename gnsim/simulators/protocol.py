@@ -15,7 +15,7 @@ _WHOLE = 1e-6
 
 
 @dataclass(frozen=True)
-class Protocol:
+class RolloutProtocol:
     """How a simulator is rolled out: by the `integrator` it was trained with, or another one.
 
     In steps of `factor` times the shortest it was trained with, and compared after each of them, or

@@ -8,7 +8,7 @@ from gnsim.errors import InputError
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation, evaluate
 from gnsim.simulators.files import write_evaluation
-from gnsim.simulators.protocol import Protocol
+from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe
 from gnsim.source_recipe import run_folder
 from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
@@ -38,7 +38,7 @@ def train_simulator_into(path: Path, recipe: SimulatorRecipe, tell: Progress) ->
 @one_thread()
 def evaluate_in(
     path: Path,
-    protocol: Protocol,
+    protocol: RolloutProtocol,
     source: str | None,
     settings: Sequence[str],
     tell: Progress,

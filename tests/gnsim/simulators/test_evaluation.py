@@ -17,7 +17,7 @@ from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
 from gnsim.runs import RunFolder
 from gnsim.simulator import Simulator
-from gnsim.simulators import Evaluation, Protocol, evaluate
+from gnsim.simulators import Evaluation, RolloutProtocol, evaluate
 from gnsim.simulators.files import table, write_evaluation
 from gnsim.simulators.rolling import held, rolled_out
 from gnsim.state import State, Trajectory
@@ -64,9 +64,9 @@ def fitted(model: Learned, **settings: object) -> FittedSimulator:
 
 
 def measured(
-    model: Learned, truth: Trajectory, protocol: Protocol | None = None, **settings: object
+    model: Learned, truth: Trajectory, protocol: RolloutProtocol | None = None, **settings: object
 ) -> Evaluation:
-    how = protocol or Protocol()
+    how = protocol or RolloutProtocol()
     return evaluate(fitted(model, **settings), truth, how, TRUE, lambda *told: None)
 
 
@@ -75,7 +75,7 @@ def medians(found: Evaluation) -> dict[str, float]:
 
 
 def test_the_truth_misses_nothing_and_a_wrong_force_does(truth: Trajectory) -> None:
-    fine = Protocol("kahan_li8")
+    fine = RolloutProtocol("kahan_li8")
     exact, wrong = (medians(measured(Springs(k), truth, fine)) for k in (1.0, 1.1))
     errors = [name for name in exact if "time" not in name and name != "diverged"]
     assert all(exact[name] < 1e-6 for name in errors)
@@ -89,7 +89,7 @@ def test_the_truth_misses_nothing_and_a_wrong_force_does(truth: Trajectory) -> N
 
 def test_errors_are_of_the_order_of_the_integrator(truth: Trajectory) -> None:
     coarse, fine = (
-        medians(measured(Springs(), truth, Protocol("leapfrog", factor)))["q_rmse"]
+        medians(measured(Springs(), truth, RolloutProtocol("leapfrog", factor)))["q_rmse"]
         for factor in (2.0, 1.0)
     )
     assert coarse / fine == pytest.approx(4, abs=0.6)
@@ -99,7 +99,7 @@ def test_errors_are_of_the_order_of_the_integrator(truth: Trajectory) -> None:
 def test_steps_are_shares_or_multiples_of_that_of_the_training(
     factor: float, frames: int, truth: Trajectory
 ) -> None:
-    found = measured(Springs(), truth, Protocol("leapfrog", factor))
+    found = measured(Springs(), truth, RolloutProtocol("leapfrog", factor))
     assert found.settings["tested_step"] == pytest.approx(0.05 * factor)
     assert len(found.truth) == frames
 
@@ -107,14 +107,14 @@ def test_steps_are_shares_or_multiples_of_that_of_the_training(
 @pytest.mark.parametrize(
     ("protocol", "named"),
     [
-        (Protocol(factor=1.5), "a step of a whole number of frames"),
-        (Protocol(steps=21), "--steps: wanted at most 20"),
-        (Protocol(factor=4.0, steps=6), "--steps: wanted at most 5"),
-        (Protocol("jumps"), "has a right-hand side"),
+        (RolloutProtocol(factor=1.5), "a step of a whole number of frames"),
+        (RolloutProtocol(steps=21), "--steps: wanted at most 20"),
+        (RolloutProtocol(factor=4.0, steps=6), "--steps: wanted at most 5"),
+        (RolloutProtocol("jumps"), "has a right-hand side"),
     ],
 )
 def test_what_does_not_go_together_is_said(
-    protocol: Protocol, named: str, truth: Trajectory
+    protocol: RolloutProtocol, named: str, truth: Trajectory
 ) -> None:
     with pytest.raises(ValueError, match=named):
         measured(Springs(), truth, protocol)
@@ -122,9 +122,9 @@ def test_what_does_not_go_together_is_said(
 
 def test_names_and_factors_are_checked_at_once() -> None:
     with pytest.raises(InputError, match="did you mean 'leapfrog'"):
-        Protocol("leapfrg")
+        RolloutProtocol("leapfrg")
     with pytest.raises(InputError, match="--dt"):
-        Protocol(factor=0.0)
+        RolloutProtocol(factor=0.0)
 
 
 def test_data_of_another_kind_are_refused(truth: Trajectory) -> None:
@@ -161,7 +161,11 @@ def test_jumps_are_evaluated_as_well(truth: Trajectory) -> None:
     model = SIMULATORS["delta"](SHAPE, 4, torch.Generator().manual_seed(0))
     config = SimulatorConfig(model="delta")
     found = evaluate(
-        FittedSimulator(model, config, 0.05, 0.0), truth, Protocol(), None, lambda *told: None
+        FittedSimulator(model, config, 0.05, 0.0),
+        truth,
+        RolloutProtocol(),
+        None,
+        lambda *told: None,
     )
     assert found.settings["tested_integrator"] == Jumps.__name__
     assert "energy_rmse" not in medians(found)
