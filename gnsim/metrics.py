@@ -1,5 +1,6 @@
 """How far a rollout is from the truth, and from the laws of conservation."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -158,6 +159,17 @@ def valid_prediction_time(
     # "not within" rather than "above": an error of NaN is not valid either
     valid = (error <= threshold).long().cumprod(0).sum(0)
     return (true.t - true.t[0]).abs()[(valid - 1).clamp(min=0)]
+
+
+def quantile(values: Float[Tensor, "*time systems"], share: float) -> Float[Tensor, "*time"]:
+    """Over systems, linear between the nearest two, of which either may be infinite; NaN counts so.
+
+    ``torch.quantile`` has NaN next to infinity, where a system that was lost is just the worst.
+    """
+    ranked = values.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf).sort(-1).values
+    place = share * (values.shape[-1] - 1)
+    below, above = ranked[..., math.floor(place)], ranked[..., math.ceil(place)]
+    return torch.where(below == above, below, below + (above - below) * (place % 1))
 
 
 def _energy_scale(

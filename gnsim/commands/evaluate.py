@@ -60,6 +60,8 @@ def evaluate(
         f"{said['model']}, {said['tested_integrator']}, steps of {said['tested_step']:g}: "
         f"{said['trajectories']} trajectories, compared at {said['states_compared']} times"
     )
+    if said["not_finite"]:
+        print(f"{said['not_finite']} did not stay finite: their errors are infinite")
     show(
         f"{table(found)}\n\nvalid: position error below {said['valid_threshold']:g} of the spread; "
         f"diverged: beyond {said['divergence_threshold']:g}",

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gnsim.dynamics import Hamiltonian
@@ -16,13 +16,14 @@ from gnsim.metrics import (
     energy_drift,
     energy_error,
     normalised_position_error,
+    quantile,
     rmse_of_systems,
     valid_prediction_time,
 )
 from gnsim.models.learned import Learned
 from gnsim.simulator import Simulator
 from gnsim.simulators.protocol import RolloutProtocol
-from gnsim.simulators.rolling import held, rolled_out
+from gnsim.simulators.rolling import lost, rolled_out
 from gnsim.state import Trajectory
 from gnsim.training.simulator_fit import FittedSimulator
 
@@ -76,12 +77,12 @@ def evaluate(
         tell("rolling out", done, total, "")
 
     path = rolled_out(Simulator(model, integrator, substeps), truth, relay)
-    measures = tuple(_measures(path, truth, hamiltonian, model))
+    dead = lost(path)
     return Evaluation(
-        _settings(fitted, protocol, truth),
-        tuple(_row(*measure) for measure in measures),
+        {**_settings(fitted, protocol, truth), "not_finite": int(dead.sum())},
+        tuple(_row(*measure) for measure in _measures(path, truth, hamiltonian, model, dead)),
         truth,
-        dict(_curves(held(path), truth, hamiltonian, model)),
+        dict(_curves(path, truth, hamiltonian, model)),
     )
 
 
@@ -105,27 +106,41 @@ def _settings(
 
 
 def _measures(
+    path: Trajectory,
+    truth: Trajectory,
+    hamiltonian: Hamiltonian | None,
+    model: Learned,
+    dead: Bool[Tensor, " systems"],
+) -> Iterator[tuple[str, str, Tensor]]:
+    """Name, unit and the value for each system; times are better the longer they are.
+
+    Errors of the `dead` are infinite, so that no way to die is better than to be wrong.
+    """
+    for name, unit, values in _errors(path, truth, hamiltonian, model):
+        yield name, unit, torch.where(dead | values.isnan(), torch.inf, values)
+    diverged = valid_prediction_time(path, truth, DIVERGED)
+    yield "diverged", "share", (diverged < truth.t[-1] - truth.t[0]).to(diverged)
+    yield "divergence_time", truth.units.time, diverged
+    yield "valid_prediction_time", truth.units.time, valid_prediction_time(path, truth, VALID)
+
+
+def _errors(
     path: Trajectory, truth: Trajectory, hamiltonian: Hamiltonian | None, model: Learned
 ) -> Iterator[tuple[str, str, Tensor]]:
-    """Name, unit and the value for each system; times are better the longer they are."""
-    units, whole = truth.units, held(path)
-    rmse = rmse_of_systems(whole, truth)
+    units = truth.units
+    rmse = rmse_of_systems(path, truth)
     yield "q_rmse", units.length, rmse.q
     yield "p_rmse", _unit_of_momentum(units.mass, units.length, units.time), rmse.p
     if hamiltonian is not None:
-        error = energy_error(hamiltonian, whole, truth)
+        error = energy_error(hamiltonian, path, truth)
         yield "energy_rmse", "of max(|E|, T)", error.square().mean(0).sqrt()
-        yield from _drift("energy", hamiltonian, whole, truth)
+        yield from _drift("energy", hamiltonian, path, truth)
     if isinstance(model, Hamiltonian):
-        yield from _drift("own_energy", model, whole, truth)
-    kept = conservation_error(whole, truth)
+        yield from _drift("own_energy", model, path, truth)
+    kept = conservation_error(path, truth)
     yield "momentum_error", "of sum |p|", kept.momentum
     if kept.angular_momentum is not None:
         yield "angular_momentum_error", "of sum |q| |p|", kept.angular_momentum
-    diverged = valid_prediction_time(path, truth, DIVERGED)
-    yield "diverged", "share", (diverged < truth.t[-1] - truth.t[0]).to(diverged)
-    yield "divergence_time", units.time, diverged
-    yield "valid_prediction_time", units.time, valid_prediction_time(path, truth, VALID)
 
 
 def _drift(
@@ -149,8 +164,8 @@ def _curves(
 
 def _row(name: str, unit: str, values: Tensor) -> Row:
     share = 0.01 if name.endswith("_time") else 0.99
-    worst = torch.quantile(values, share)
-    return Row(name, unit, float(values.mean()), float(values.median()), float(worst))
+    middle, worst = quantile(values, 0.5), quantile(values, share)
+    return Row(name, unit, float(values.mean()), float(middle), float(worst))
 
 
 def _unit_of_momentum(mass: str, length: str, time: str) -> str:

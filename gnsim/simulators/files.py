@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,10 @@ def write_evaluation(found: Evaluation, folder: RunFolder, data: str = "") -> Pa
     figure = evaluation_figure(found)
     for kind in ("png", "pdf"):
         folder.write(f"{name}.{kind}", rendered(figure, kind))
-    content = {"settings": found.settings, "rows": [_row(r._asdict()) for r in found.rows]}
+    content = {
+        "settings": _finite(found.settings),
+        "rows": [_finite(r._asdict()) for r in found.rows],
+    }
     folder.write_json(f"{name}.json", {**content, "data": data or "held out", **_origin()})
     return folder.write(f"{name}.csv", _csv(found))
 
@@ -55,9 +59,10 @@ def _name(found: Evaluation, data: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]", "_", "-".join(parts))
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+def _finite(named: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: None in its place."""
+    lost = {k for k, v in named.items() if isinstance(v, float) and not math.isfinite(v)}
+    return {k: None if k in lost else v for k, v in named.items()}
 
 
 def _csv(found: Evaluation) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gnsim.invariants import total
 from gnsim.simulator import DivergedError, Simulator
 from gnsim.state import State, Trajectory
 
@@ -54,10 +55,7 @@ def _paths(
     return torch.cat([path.q, q]), torch.cat([path.p, p])
 
 
-def held(path: Trajectory) -> Trajectory:
-    """The same, where systems stay as they were last once they have diverged."""
-    finite = (torch.isfinite(path.q) & torch.isfinite(path.p)).all(-1)
-    counts = finite.long().cumprod(0).sum(0)
-    last = torch.minimum(torch.arange(len(path))[:, None], (counts - 1).clamp(min=0)[None])
-    at = last[..., None].expand_as(path.q)
-    return replace(path, q=path.q.gather(0, at), p=path.p.gather(0, at))
+def lost(path: Trajectory) -> Bool[Tensor, " systems"]:
+    """Which systems did not stay finite throughout."""
+    unfit = (~torch.isfinite(path.q) | ~torch.isfinite(path.p)).any(-1).any(0)
+    return total(path, unfit[:, None].to(path.q)).squeeze(-1) > 0

@@ -3,9 +3,12 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from gnsim.metrics import quantile
 from gnsim.visualize.style import LAW, MINUS, NETWORK, TRUTH, canvases, elapsed, label_axes, styled
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ def evaluation_figure(found: "Evaluation") -> Figure:
     figure, panels = canvases(len(found.curves), f"{model} by {by} in steps of {step:g}")
     t, label = elapsed(found.truth)
     for axes, (name, curve) in zip(panels, found.curves.items(), strict=True):
-        _draw(axes, t, curve.numpy())
+        _draw(axes, t, curve)
         axes.set_ylabel(_LABELS[name], parse_math=False)
     threshold = found.settings["valid_threshold"]
     panels[0].axhline(threshold, color=TRUTH, lw=0.8, ls="--", label="valid below")
@@ -35,10 +38,11 @@ def evaluation_figure(found: "Evaluation") -> Figure:
     return figure
 
 
-def _draw(axes: Axes, t: np.ndarray, curve: np.ndarray) -> None:
-    """Both quantiles, from the first step on; nothing is drawn where there is no error."""
+def _draw(axes: Axes, t: np.ndarray, curve: Float[Tensor, "time systems"]) -> None:
+    """Both quantiles, from the first step on; nothing is drawn where it is zero or infinite."""
     for share, colour, name in ((0.5, LAW, "median"), (0.99, NETWORK, "99 in 100 below")):
-        line = np.quantile(curve, share, axis=1)
-        axes.plot(t[1:], np.where(line > 0, line, np.nan)[1:], color=colour, label=name)
+        line = quantile(curve, share).numpy()
+        drawn = np.where((line > 0) & np.isfinite(line), line, np.nan)
+        axes.plot(t[1:], drawn[1:], color=colour, label=name)
     axes.set_yscale("log")
     axes.set_xlim(0, t[-1])

@@ -10,6 +10,7 @@ from gnsim.metrics import (
     conservation_error,
     energy_drift,
     energy_error,
+    quantile,
     relative_position_error,
     rmse_of_systems,
     rollout_rmse,
@@ -153,6 +154,16 @@ def test_conserved_quantities_are_over_their_own_size() -> None:
     assert float(pushed.angular_momentum[1]) == pytest.approx(0.0, abs=1e-12)
     on_a_line = replace(true, q=true.q[..., :1], p=true.p[..., :1])
     assert conservation_error(on_a_line, on_a_line).angular_momentum is None
+
+
+def test_quantiles_are_those_of_torch_and_know_infinity() -> None:
+    values = torch.rand(3, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for share in (0.0, 0.01, 0.5, 0.99, 1.0):
+        assert torch.allclose(quantile(values, share), torch.quantile(values, share, dim=-1))
+    some = torch.tensor([3.0, 1.0, torch.nan, 2.0, torch.inf])
+    assert quantile(some, 0.5) == 3.0
+    assert quantile(some, 0.6) == quantile(some, 0.99) == torch.inf
+    assert quantile(some[:4], 0.5) == 2.5
 
 
 def test_energy_that_is_gained_is_no_scale() -> None:

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,10 +20,11 @@ from gnsim.runs import RunFolder
 from gnsim.simulator import Simulator
 from gnsim.simulators import Evaluation, RolloutProtocol, evaluate
 from gnsim.simulators.files import table, write_evaluation
-from gnsim.simulators.rolling import held, rolled_out
+from gnsim.simulators.rolling import lost, rolled_out
 from gnsim.state import State, Trajectory
 from gnsim.training.simulator import SimulatorConfig
 from gnsim.training.simulator_fit import FittedSimulator
+from gnsim.visualize.evaluation import evaluation_figure
 
 pytestmark = pytest.mark.as_users_run_it
 
@@ -149,12 +151,21 @@ def test_a_system_that_diverges_does_not_end_the_others(truth: Trajectory) -> No
     ours = truth.batch == bad
     assert torch.equal(together.q[:, ~ours], alone.q[:, ~ours])
     assert torch.isnan(together.q[-1, ours]).all()
-    assert torch.isfinite(held(together).q).all()
-    assert torch.equal(held(together).q[-1, ours], truth.q[0, ours])
+    assert lost(together).tolist() == [False, False, False, True, False]
     rows = {r.name: r for r in measured(Explosive(), marked(truth, bad)).rows}
     assert rows["diverged"].mean == pytest.approx(0.2)
     assert rows["divergence_time"].p99 < rows["divergence_time"].median
     assert rows["diverged"].median == 0
+
+
+def test_what_dies_is_worse_than_anything_finite(truth: Trajectory) -> None:
+    found = measured(Explosive(), marked(truth, 3))
+    assert found.settings["not_finite"] == 1
+    errors = [row for row in found.rows if "time" not in row.name and row.name != "diverged"]
+    assert {"own_energy_drift", "angular_momentum_error"} < {row.name for row in errors}
+    assert all(row.mean == row.p99 == torch.inf and row.median < 1 for row in errors)
+    for curve in found.curves.values():
+        assert torch.isfinite(curve[:, [0, 1, 2, 4]]).all() and curve[-1, 3].isnan()
 
 
 def test_jumps_are_evaluated_as_well(truth: Trajectory) -> None:
@@ -184,3 +195,23 @@ def test_a_table_is_written_in_three_forms(truth: Trajectory, tmp_path: Path) ->
     assert float(rows[0]["p99"]) == found.rows[0].p99
     assert told["settings"]["valid_threshold"] == 0.4
     assert all(row.name in table(found) for row in found.rows)
+
+
+def test_infinite_errors_are_null_in_json_and_drawn_as_gaps(
+    truth: Trajectory, tmp_path: Path
+) -> None:
+    found = measured(Explosive(), marked(truth, 3))
+    with RunFolder(tmp_path) as folder:
+        file = write_evaluation(found, folder)
+    rows = json.loads(file.with_name(f"{file.stem}.json").read_text())["rows"]
+    assert rows[0]["p99"] is None and rows[0]["median"] is not None
+    assert next(csv.DictReader(file.read_text().splitlines()))["p99"] == "inf"
+    median, worst = (line.get_ydata() for line in evaluation_figure(found).axes[0].get_lines()[:2])
+    assert np.isfinite(median).all() and np.isnan(worst[-1])
+
+
+def test_the_median_of_the_table_is_the_one_of_the_figure(truth: Trajectory) -> None:
+    found = measured(Springs(1.1), truth.systems(torch.arange(4)), RolloutProtocol(steps=1))
+    rows = {row.name: row for row in found.rows}
+    drawn = evaluation_figure(found).axes[2].get_lines()[0].get_ydata()
+    assert rows["own_energy_change"].median == pytest.approx(drawn[-1], rel=1e-12)
