@@ -9,7 +9,17 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gnsim.metrics import quantile
-from gnsim.visualize.style import LAW, MINUS, NETWORK, TRUTH, canvases, elapsed, label_axes, styled
+from gnsim.visualize.style import (
+    LAW,
+    MINUS,
+    NETWORK,
+    TRUTH,
+    canvas,
+    canvases,
+    elapsed,
+    label_axes,
+    styled,
+)
 
 if TYPE_CHECKING:
     from gnsim.simulators import Evaluation
@@ -26,7 +36,7 @@ def evaluation_figure(found: "Evaluation") -> Figure:
     """Median over trajectories, and the 99th percentile, of each curve over time."""
     model, by = found.settings["model"], found.settings["tested_integrator"]
     step = found.settings["tested_step"]
-    figure, panels = canvases(len(found.curves), f"{model} by {by} in steps of {step:g}")
+    figure, panels = _panels(len(found.curves), f"{model} by {by} in steps of {step:g}")
     t, label = elapsed(found.truth)
     for axes, (name, curve) in zip(panels, found.curves.items(), strict=True):
         _draw(axes, t, curve)
@@ -36,6 +46,13 @@ def evaluation_figure(found: "Evaluation") -> Figure:
     panels[0].legend(loc="lower right")
     label_axes(panels[-1], label, panels[-1].get_ylabel())
     return figure
+
+
+def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
+    if count > 1:
+        return canvases(count, title)
+    figure, axes = canvas(title)
+    return figure, [axes]
 
 
 def _draw(axes: Axes, t: np.ndarray, curve: Float[Tensor, "time systems"]) -> None:

@@ -180,6 +180,7 @@ def test_jumps_are_evaluated_as_well(truth: Trajectory) -> None:
     )
     assert found.settings["tested_integrator"] == Jumps.__name__
     assert "energy_rmse" not in medians(found)
+    assert len(evaluation_figure(found).axes) == len(found.curves) == 1
 
 
 def test_a_table_is_written_in_three_forms(truth: Trajectory, tmp_path: Path) -> None:
