@@ -8,6 +8,7 @@ from gnsim.errors import InputError
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation, evaluate
 from gnsim.simulators.files import write_evaluation
+from gnsim.simulators.held_out import require_held_out
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe
 from gnsim.source_recipe import run_folder
@@ -56,10 +57,11 @@ def evaluate_in(
     if not file.is_file():
         raise InputError(f"{file}: there is no trained simulator yet; run gnsim train first")
     there = recipe.elsewhere(source, settings)
-    own = recipe.dataset.content_hash if there is recipe else ""
-    fitted = FittedSimulator.load(file, recipe.config.simulator, own)
+    fitted = FittedSimulator.load(file, recipe.config.simulator, recipe.dataset.content_hash)
     truth, hamiltonian = there.dataset.test, there.true_hamiltonian
     protocol.require(fitted, truth)
+    if there is not recipe:
+        require_held_out(recipe.dataset, there.dataset)
     with RunFolder(path) as folder:
         found = evaluate(fitted, truth, protocol, hamiltonian, tell)
         name = there.dataset.name if there is not recipe else ""

@@ -3,16 +3,20 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gnsim.cli import run
+from gnsim.datasets import simulate, write
 from gnsim.errors import ExitCode
 from gnsim.models.simulators import SIMULATORS
+from gnsim.state import Trajectory
 
 pytestmark = pytest.mark.as_users_run_it
 
@@ -116,6 +120,8 @@ def test_evaluations_of_other_steps_and_data_stand_beside_each_other(trained: Pa
         (["data.dim=3"], "wanted 2 dimensions"),
         (["data.bodis=3"], "did you mean 'data.bodies'"),
         (["simulator.hidden=3"], "the simulator is trained"),
+        (["data.seed=0", "data.trajectories=9"], "data.seed: wanted another than 0"),
+        (["--on", "spring", "data.seed=0", "data.trajectories=9"], "data.seed: wanted another"),
         (["--on", "sprng"], "did you mean 'spring'"),
     ],
 )
@@ -149,6 +155,47 @@ def test_other_data_of_the_same_source_are_not_those_of_the_training(trained: Pa
     more = recipe.elsewhere(None, ["data.trajectories=10"])
     assert (more.data.seed, more.data.bodies) == (recipe.data.seed + 1, 3)
     assert recipe.elsewhere(None, ["data.seed=7"]).data.seed == 7
+    assert recipe.elsewhere(None, ["data.seed=0"]) is recipe
+    again = recipe.elsewhere("spring", [])
+    assert (again.data.seed, again.data.bodies) == (recipe.data.seed + 1, 3)
+    learned = starts(recipe.dataset.train) | starts(recipe.dataset.valid)
+    for other in (again, more, recipe):
+        assert not learned & starts(other.dataset.test)
+    # with the seed of the training some would be
+    same = [replace(recipe.data, trajectories=count) for count in range(6, 12)]
+    assert any(learned & starts(replace(recipe, data=data).dataset.test) for data in same)
+
+
+def starts(part: Trajectory) -> set[tuple[float, ...]]:
+    """Where each system begins."""
+    systems = part.q[0].split(part.batch.bincount().tolist())
+    return {tuple(q.flatten().tolist()) for q in systems}
+
+
+@pytest.fixture(scope="module")
+def of_a_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A file, and the folder of what was trained on it."""
+    folder = tmp_path_factory.mktemp("files")
+    file = folder / "a.h5"
+    write(file, simulate("spring", trajectories=10, bodies=3, dim=2, frames=8))
+    into = ["--model", "mlp", "--out", str(folder / "run")]
+    assert run(["train", str(file), *TINY, *into]) == 0
+    return file, folder / "run"
+
+
+def test_a_file_is_not_split_anew_to_be_tested_on(
+    of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    file, folder = of_a_file
+    for more in (["data.seed=1"], ["--on", str(file), "data.seed=1"]):
+        assert "would be split anew" in refused(["evaluate", str(folder), *more], capsys)
+    copy = shutil.copy(file, tmp_path / "copy.h5")
+    on_copy = ["evaluate", str(folder), "--on", str(copy), "data.seed=1"]
+    assert "wanted trajectories that were not learned from" in refused(on_copy, capsys)
+    assert not (folder / "evaluation").exists()
+    assert run(["evaluate", str(folder), "--on", str(file)]) == 0
+    (json_file,) = (folder / "evaluation").glob("*.json")
+    assert json_file.stem == "RK4-dt1-7states"
 
 
 def test_killed_and_started_again_it_ends_in_the_same_bits(tmp_path: Path) -> None:

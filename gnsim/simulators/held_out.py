@@ -1,0 +1,51 @@
+"""Which data a trained simulator may be measured on: of the same kind, and none it learned from."""
+
+from collections.abc import Iterator
+from dataclasses import astuple
+
+import torch
+
+from gnsim.datasets import Dataset
+from gnsim.errors import InputError
+from gnsim.state import Trajectory, Units
+
+
+def require_held_out(own: Dataset, other: Dataset) -> None:
+    """Raises InputError where trajectories to test on are among those that were learned from.
+
+    Such are known by their first two states.
+    """
+    seen = {pair for part in (own.train, own.valid) for pair in _pairs(part)}
+    if any(pair in seen for pair in _pairs(other.test.frames(slice(2)))):
+        raise InputError(
+            f"{other.name}: wanted trajectories that were not learned from, found one that stands "
+            "in the training data of the run; give other ones, or evaluate its own held-out ones"
+        )
+
+
+def require_same_kind(own: Dataset, other: Dataset) -> None:
+    """Raises InputError for units that are not those of the training, or a box in one alone."""
+    mine, theirs = own.train, other.test
+    if mine.units != theirs.units:
+        raise InputError(
+            f"{other.name}: units: wanted those of the training, {_named(mine.units)}, found "
+            f"{_named(theirs.units)}; convert the data"
+        )
+    if (mine.box is None) != (theirs.box is None):
+        boxes = ["no box" if part.box is None else "a periodic box" for part in (mine, theirs)]
+        raise InputError(
+            f"{other.name}: box: wanted {boxes[0]}, as in the training, found {boxes[1]}; "
+            "give data of the same kind of space"
+        )
+
+
+def _named(units: Units) -> str:
+    return ", ".join(filter(None, astuple(units))) or "none"
+
+
+def _pairs(part: Trajectory) -> Iterator[bytes]:
+    """Each two states in succession of each system."""
+    states = torch.cat([part.q, part.p], -1).to(torch.float64)
+    for system in states.split(part.batch.bincount().tolist(), 1):
+        frames = [frame.numpy().tobytes() for frame in system]
+        yield from map(bytes.__add__, frames, frames[1:])
