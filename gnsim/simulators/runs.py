@@ -8,7 +8,7 @@ from gnsim.errors import InputError
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation, evaluate
 from gnsim.simulators.files import write_evaluation
-from gnsim.simulators.held_out import require_held_out
+from gnsim.simulators.held_out import require_held_out, require_same_kind
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe
 from gnsim.source_recipe import run_folder
@@ -61,6 +61,7 @@ def evaluate_in(
     truth, hamiltonian = there.dataset.test, there.true_hamiltonian
     protocol.require(fitted, truth)
     if there is not recipe:
+        require_same_kind(recipe.dataset, there.dataset)
         require_held_out(recipe.dataset, there.dataset)
     with RunFolder(path) as folder:
         found = evaluate(fitted, truth, protocol, hamiltonian, tell)

@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from gnsim.cli import run
 from gnsim.datasets import simulate, write
 from gnsim.errors import ExitCode
 from gnsim.models.simulators import SIMULATORS
-from gnsim.state import Trajectory
+from gnsim.state import Trajectory, Units
 
 pytestmark = pytest.mark.as_users_run_it
 
@@ -181,6 +182,26 @@ def of_a_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     into = ["--model", "mlp", "--out", str(folder / "run")]
     assert run(["train", str(file), *TINY, *into]) == 0
     return file, folder / "run"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"units": Units("km", "s", "kg")}, "units: wanted those of the training, none, found km"),
+        ({"box": torch.tensor([9.0, 9.0], dtype=torch.float64)}, "box: wanted no box"),
+    ],
+)
+def test_data_in_other_units_or_another_space_are_refused(
+    changed: dict[str, object],
+    words: str,
+    of_a_file: tuple[Path, Path],
+    capsys: pytest.CaptureFixture,
+    tmp_path: Path,
+) -> None:
+    other = simulate("spring", trajectories=5, bodies=3, dim=2, frames=8, seed=1)
+    write(tmp_path / "b.h5", replace(other, **changed))
+    command = ["evaluate", str(of_a_file[1]), "--on", str(tmp_path / "b.h5")]
+    assert words in refused(command, capsys)
 
 
 def test_a_file_is_not_split_anew_to_be_tested_on(
