@@ -62,7 +62,7 @@ def energy_error(
     """The difference in H of two trajectories over ``max(|E_0|, max_t T)`` of the second one."""
     _check(predicted, true)
     wanted = energy(hamiltonian, true)
-    return (energy(hamiltonian, predicted) - wanted) / _energy_scale(wanted, true)
+    return (energy(hamiltonian, predicted) - wanted) / _energy_scale(wanted, kinetic_scale(true))
 
 
 def conservation_error(predicted: Trajectory, true: Trajectory) -> ConservationError:
@@ -84,30 +84,46 @@ def conservation_error(predicted: Trajectory, true: Trajectory) -> ConservationE
 
 
 def energy_change(
-    hamiltonian: Hamiltonian, trajectory: Trajectory, like: Trajectory | None = None
+    hamiltonian: Hamiltonian,
+    trajectory: Trajectory,
+    scale: Float[Tensor, " systems"] | None = None,
 ) -> Float[Tensor, "time systems"]:
-    """Change of energy since the start over ``max(|E_0|, max_t T)``.
+    """Change of energy since the start over `scale`, or over ``max(|E_0|, max_t T)``.
 
-    The kinetic energy T gives a scale where E_0 is near zero. It is that of `like`, where a
-    trajectory that gains energy is not to be measured by what it gained.
+    The kinetic energy T gives a scale where E_0 is near zero. A trajectory that gains energy is not
+    to be measured by what it gained, but on the scale of the truth; and a learned H, which is
+    defined up to a constant, on its `kinetic_scale`.
     """
     values = energy(hamiltonian, trajectory)
     change = values - values[0]
-    scale = _energy_scale(values, trajectory if like is None else like)
+    if scale is None:
+        scale = _energy_scale(values, kinetic_scale(trajectory))
     return torch.where(change == 0, 0.0, change / scale)
 
 
 def energy_drift(
-    hamiltonian: Hamiltonian, trajectory: Trajectory, like: Trajectory | None = None
+    hamiltonian: Hamiltonian,
+    trajectory: Trajectory,
+    scale: Float[Tensor, " systems"] | None = None,
 ) -> EnergyDrift:
     """The largest `energy_change`, and its slope.
 
     That is of the least-squares line through it, so that an oscillation does not count as a drift.
     """
-    relative = energy_change(hamiltonian, trajectory, like)
+    relative = energy_change(hamiltonian, trajectory, scale)
     t = (trajectory.t - trajectory.t.mean())[:, None]
     slope = (t * relative).sum(0) / t.square().sum(0)
     return EnergyDrift(largest=relative.abs().amax(0), slope=slope)
+
+
+def kinetic_scale(like: Trajectory) -> Float[Tensor, " systems"]:
+    """The largest kinetic energy over time."""
+    return kinetic_energy(like).amax(0)
+
+
+def energy_scale(hamiltonian: Hamiltonian, like: Trajectory) -> Float[Tensor, " systems"]:
+    """``max(|E_0|, max_t T)``, for an H whose zero is known."""
+    return _energy_scale(energy(hamiltonian, like), kinetic_scale(like))
 
 
 def relative_position_error(
@@ -173,9 +189,9 @@ def quantile(values: Float[Tensor, "*time systems"], share: float) -> Float[Tens
 
 
 def _energy_scale(
-    energies: Float[Tensor, "time systems"], like: Trajectory
+    energies: Float[Tensor, "time systems"], kinetic: Float[Tensor, " systems"]
 ) -> Float[Tensor, " systems"]:
-    return torch.maximum(energies[0].abs(), kinetic_energy(like).amax(0))
+    return torch.maximum(energies[0].abs(), kinetic)
 
 
 def _drift(true: Trajectory) -> Float[Tensor, "time nodes dim"]:

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from gnsim.dynamics import Hamiltonian
 from gnsim.metrics import (
+    EnergyDrift,
     conservation_error,
     energy_change,
     energy_drift,
     energy_error,
+    energy_scale,
+    kinetic_scale,
     normalised_position_error,
     quantile,
     rmse_of_systems,
@@ -24,7 +27,7 @@ from gnsim.models.learned import Learned
 from gnsim.simulator import Simulator
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.rolling import lost, rolled_out
-from gnsim.state import Trajectory
+from gnsim.state import Trajectory, Units
 from gnsim.training.simulator_fit import FittedSimulator
 
 #: errors of positions over their spread from which a prediction is not valid, and has diverged
@@ -134,9 +137,11 @@ def _errors(
     if hamiltonian is not None:
         error = energy_error(hamiltonian, path, truth)
         yield "energy_rmse", "of max(|E|, T)", error.square().mean(0).sqrt()
-        yield from _drift("energy", hamiltonian, path, truth)
+        scale = energy_scale(hamiltonian, truth)
+        yield from _drift("energy", energy_drift(hamiltonian, path, scale), "max(|E|, T)", units)
     if isinstance(model, Hamiltonian):
-        yield from _drift("own_energy", model, path, truth)
+        own = energy_drift(model, path, kinetic_scale(truth))
+        yield from _drift("own_energy", own, "max T", units)
     kept = conservation_error(path, truth)
     yield "momentum_error", "of sum |p|", kept.momentum
     if kept.angular_momentum is not None:
@@ -144,11 +149,10 @@ def _errors(
 
 
 def _drift(
-    name: str, hamiltonian: Hamiltonian, path: Trajectory, truth: Trajectory
+    name: str, drift: EnergyDrift, scale: str, units: Units
 ) -> Iterator[tuple[str, str, Tensor]]:
-    drift, time = energy_drift(hamiltonian, path, truth), truth.units.time
-    yield f"{name}_change", "of max(|E|, T)", drift.largest
-    yield f"{name}_drift", f"of it per {time or 'unit of time'}", drift.slope.abs()
+    yield f"{name}_change", f"of {scale}", drift.largest
+    yield f"{name}_drift", f"of {scale} per {units.time or 'unit of time'}", drift.slope.abs()
 
 
 def _curves(
@@ -159,7 +163,7 @@ def _curves(
     if hamiltonian is not None:
         yield "energy", energy_error(hamiltonian, path, truth).abs()
     if isinstance(model, Hamiltonian):
-        yield "own energy", energy_change(model, path, truth).abs()
+        yield "own energy", energy_change(model, path, kinetic_scale(truth)).abs()
 
 
 def _row(name: str, unit: str, values: Tensor) -> Row:

@@ -46,6 +46,13 @@ class Springs(Learned, SeparableHamiltonian):
         return self.strength * TRUE.potential(state)
 
 
+class Shifted(Springs):
+    """Another zero of the energy, which no motion depends on."""
+
+    def potential(self, state: State) -> torch.Tensor:
+        return super().potential(state) + 1e3
+
+
 class Explosive(Springs):
     """A body of charge 7 is not where numbers are, soon."""
 
@@ -87,6 +94,17 @@ def test_the_truth_misses_nothing_and_a_wrong_force_does(truth: Trajectory) -> N
     # a wrong force keeps its own energy, and momenta, all the same
     for name in ("own_energy_change", "momentum_error", "angular_momentum_error"):
         assert wrong[name] < 1e-6
+
+
+def test_the_zero_of_its_own_energy_changes_nothing(truth: Trajectory) -> None:
+    how = RolloutProtocol("euler")
+    plain, shifted = (measured(model, truth, how) for model in (Springs(), Shifted()))
+    assert medians(plain)["own_energy_change"] > 1e-3
+    for one, other in zip(plain.rows, shifted.rows, strict=True):
+        assert other[:2] == one[:2]
+        assert other[2:] == pytest.approx(one[2:], rel=1e-9, abs=1e-12)
+    curves = (found.curves["own energy"] for found in (plain, shifted))
+    assert torch.allclose(*curves, atol=1e-11)
 
 
 def test_errors_are_of_the_order_of_the_integrator(truth: Trajectory) -> None:
