@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gnsim.config import as_mapping
+from gnsim.datasets import Dataset
 from gnsim.report.scores import versions
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation
+from gnsim.simulators.recipe import SimulatorRecipe
 from gnsim.visualize.evaluation import evaluation_figure
 from gnsim.visualize.style import rendered
+
+#: digits of a hash in the name of a file
+_SHORT = 8
 
 _COLUMNS = ("mean", "median", "p99")
 
@@ -26,14 +32,16 @@ def table(found: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def write_evaluation(found: Evaluation, folder: RunFolder, data: str = "") -> Path:
+def write_evaluation(
+    found: Evaluation, folder: RunFolder, data: SimulatorRecipe, own: bool = True
+) -> Path:
     """``evaluation/NAME`` as .csv, .json, .png and .pdf; the first of these.
 
-    The name tells the integrator, the factor of the step, and of `data` other than those of the run
-    what they are.
+    The name tells the integrator, the factor of the step, and of `data` that are not the `own` ones
+    of the run what they are, with the beginning of their hash.
     """
     (folder / "evaluation").mkdir(exist_ok=True)
-    name = f"evaluation/{_name(found, data)}"
+    name = f"evaluation/{_name(found, None if own else data.dataset)}"
     figure = evaluation_figure(found)
     for kind in ("png", "pdf"):
         folder.write(f"{name}.{kind}", rendered(figure, kind))
@@ -41,21 +49,32 @@ def write_evaluation(found: Evaluation, folder: RunFolder, data: str = "") -> Pa
         "settings": _finite(found.settings),
         "rows": [_finite(r._asdict()) for r in found.rows],
     }
-    folder.write_json(f"{name}.json", {**content, "data": data or "held out", **_origin()})
+    folder.write_json(f"{name}.json", {**content, "data": _told(data, own), **_origin()})
     return folder.write(f"{name}.csv", _csv(found))
+
+
+def _told(data: SimulatorRecipe, own: bool) -> dict[str, Any]:
+    """All by which the data can be had again, and known again."""
+    return {
+        "own": own,
+        "source": data.source,
+        "settings": _finite(as_mapping(data.data)),
+        "content_hash": data.dataset.content_hash,
+    }
 
 
 def _origin() -> dict[str, Any]:
     return {"versions": versions()}
 
 
-def _name(found: Evaluation, data: str) -> str:
+def _name(found: Evaluation, other: Dataset | None) -> str:
     """Of letters, digits, dots and dashes, whatever a file was called."""
     settings = found.settings
     parts = [settings["tested_integrator"], f"dt{settings['factor']:g}"]
     parts += [f"{settings['states_compared']}states"]
-    if data:
-        parts += [data, "-".join(f"{count}" for count in settings["bodies"]) + "bodies"]
+    if other is not None:
+        parts += [other.name, "-".join(f"{count}" for count in settings["bodies"]) + "bodies"]
+        parts += [other.content_hash[:_SHORT]]
     return re.sub(r"[^A-Za-z0-9.-]", "_", "-".join(parts))
 
 

@@ -65,5 +65,4 @@ def evaluate_in(
         require_held_out(recipe.dataset, there.dataset)
     with RunFolder(path) as folder:
         found = evaluate(fitted, truth, protocol, hamiltonian, tell)
-        name = there.dataset.name if there is not recipe else ""
-        return found, write_evaluation(found, folder, name)
+        return found, write_evaluation(found, folder, there, own=there is recipe)

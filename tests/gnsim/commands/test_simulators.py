@@ -99,12 +99,21 @@ def test_evaluations_of_other_steps_and_data_stand_beside_each_other(trained: Pa
     for more in (
         ["--integrator", "implicit_midpoint", "--dt", "0.5"],
         ["data.bodies=5"],
+        ["data.bodies=5", "data.seed=9"],
         ["--on", "r2", "data.dim=2", "data.frames=40", "data.trajectories=5", "--steps", "2"],
     ):
         assert run(["evaluate", str(trained), *more]) == 0
     files = sorted((trained / "evaluation").glob("*.json"))
     told = {file.stem: json.loads(file.read_text()) for file in files}
-    assert len(told) == 3
+    assert len(told) == 4
+    assert len({t["data"]["content_hash"] for t in told.values()}) == 4
+    data = {(t["data"]["source"], t["data"]["settings"]["seed"]): t["data"] for t in told.values()}
+    assert set(data) == {("spring", 0), ("spring", 1), ("spring", 9), ("r2", 0)}
+    assert [key for key, value in data.items() if value["own"]] == [("spring", 0)]
+    assert data["spring", 9]["settings"]["bodies"] == 5
+    assert all(
+        t["data"]["own"] or t["data"]["content_hash"][:8] in name for name, t in told.items()
+    )
     assert {tuple(t["settings"]["bodies"]) for t in told.values()} == {(3,), (4,), (5,)}
     assert all(t["versions"]["torch"] for t in told.values())
 

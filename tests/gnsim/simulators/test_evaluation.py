@@ -18,7 +18,7 @@ from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
 from gnsim.runs import RunFolder
 from gnsim.simulator import Simulator
-from gnsim.simulators import Evaluation, RolloutProtocol, evaluate
+from gnsim.simulators import Evaluation, RolloutProtocol, SimulatorRecipe, evaluate
 from gnsim.simulators.files import table, write_evaluation
 from gnsim.simulators.rolling import lost, rolled_out
 from gnsim.state import State, Trajectory
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.as_users_run_it
 
 TRUE = hamiltonian("spring")
 SHAPE = Shape(2, 3, ())
+SMALL = ["data.trajectories=5", "data.bodies=3", "data.frames=3"]
 
 
 class Springs(Learned, SeparableHamiltonian):
@@ -202,9 +203,10 @@ def test_jumps_are_evaluated_as_well(truth: Trajectory) -> None:
 
 
 def test_a_table_is_written_in_three_forms(truth: Trajectory, tmp_path: Path) -> None:
-    found = measured(Springs(1.1), truth)
+    found, recipe = measured(Springs(1.1), truth), SimulatorRecipe.of("spring", 0, SMALL)
+    odd = replace(recipe.dataset, name="../odd name")
     with RunFolder(tmp_path) as folder:
-        file = write_evaluation(found, folder, "../odd name")
+        file = write_evaluation(found, folder, recipe.with_dataset(odd), own=False)
     assert file.parent == tmp_path / "evaluation"
     assert {p.suffix for p in file.parent.iterdir()} == {".csv", ".json", ".png", ".pdf"}
     rows = list(csv.DictReader(file.read_text().splitlines()))
@@ -221,7 +223,7 @@ def test_infinite_errors_are_null_in_json_and_drawn_as_gaps(
 ) -> None:
     found = measured(Explosive(), marked(truth, 3))
     with RunFolder(tmp_path) as folder:
-        file = write_evaluation(found, folder)
+        file = write_evaluation(found, folder, SimulatorRecipe.of("spring", 0, SMALL))
     rows = json.loads(file.with_name(f"{file.stem}.json").read_text())["rows"]
     assert rows[0]["p99"] is None and rows[0]["median"] is not None
     assert next(csv.DictReader(file.read_text().splitlines()))["p99"] == "inf"
