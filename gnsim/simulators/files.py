@@ -10,6 +10,7 @@ from typing import Any
 
 from gnsim.config import as_mapping
 from gnsim.datasets import Dataset
+from gnsim.errors import InputError
 from gnsim.report.scores import versions
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation
@@ -20,6 +21,7 @@ from gnsim.visualize.style import rendered
 #: digits of a hash in the name of a file
 _SHORT = 8
 
+_FOLDER = "evaluation"
 _COLUMNS = ("mean", "median", "p99")
 
 
@@ -32,6 +34,15 @@ def table(found: Evaluation) -> str:
     return "\n".join(lines)
 
 
+def require_place(folder: Path) -> None:
+    """Raises InputError where there can be no folder of evaluations in `folder`."""
+    place = folder / _FOLDER
+    if place.exists() and not place.is_dir():
+        raise InputError(
+            f"{place}: wanted a folder for the tables, found a file; move it elsewhere"
+        )
+
+
 def write_evaluation(
     found: Evaluation, folder: RunFolder, data: SimulatorRecipe, own: bool = True
 ) -> Path:
@@ -40,8 +51,8 @@ def write_evaluation(
     The name tells the integrator, the factor of the step, and of `data` that are not the `own` ones
     of the run what they are, with the beginning of their hash.
     """
-    (folder / "evaluation").mkdir(exist_ok=True)
-    name = f"evaluation/{_name(found, None if own else data.dataset)}"
+    (folder / _FOLDER).mkdir(exist_ok=True)
+    name = f"{_FOLDER}/{_name(found, None if own else data.dataset)}"
     figure = evaluation_figure(found)
     for kind in ("png", "pdf"):
         folder.write(f"{name}.{kind}", rendered(figure, kind))

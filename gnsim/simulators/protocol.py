@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gnsim.config import did_you_mean
 from gnsim.errors import InputError
 from gnsim.integrators import Integrator
+from gnsim.models.state_mlp import StateMLP
 from gnsim.simulator import Simulator
 from gnsim.state import Trajectory
 from gnsim.training.simulator import AUTO, METHODS, method
@@ -12,6 +13,8 @@ from gnsim.training.simulator_fit import FittedSimulator
 
 #: by which a step may miss a whole number of frames
 _WHOLE = 1e-6
+#: of the step of the training: what is beyond is no test of a simulator
+_FACTORS = (1e-4, 1e4)
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,11 @@ class RolloutProtocol:
         if self.integrator is not None and self.integrator not in known:
             hint = did_you_mean(self.integrator, known)
             raise InputError(f"--integrator: '{self.integrator}' is unknown; {hint}")
-        if not 0 < self.factor < float("inf"):
-            raise InputError(f"--dt: wanted a factor above 0, found {self.factor:g}")
+        if not _FACTORS[0] <= self.factor <= _FACTORS[1]:
+            raise InputError(
+                f"--dt: wanted a factor from {_FACTORS[0]:g} to {_FACTORS[1]:g}, found "
+                f"{self.factor:g}"
+            )
 
     def method(self, fitted: FittedSimulator) -> Integrator:
         return method(self.integrator or fitted.config.integrator, fitted.model)
@@ -66,6 +72,13 @@ class RolloutProtocol:
         if absent := [name for name in shape.attributes if name not in truth.attributes]:
             raise InputError(
                 f"data: wanted the attribute '{absent[0]}' of the training, found none"
+            )
+        other = set(truth.batch.bincount().tolist()) - {shape.bodies}
+        if isinstance(fitted.model, StateMLP) and other:
+            raise InputError(
+                f"data: wanted systems of {shape.bodies} bodies, as '{fitted.config.model}' was "
+                f"trained for, found one of {min(other)}; train it anew for these, or a graph "
+                "network, which runs for any"
             )
         Simulator(fitted.model, self.method(fitted))
         stride, _ = self.frames_and_substeps(fitted, truth)

@@ -1,5 +1,6 @@
 """Run folders of learned simulators."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from gnsim.discovery.threads import one_thread
 from gnsim.errors import InputError
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation, evaluate
-from gnsim.simulators.files import write_evaluation
+from gnsim.simulators.files import require_place, write_evaluation
 from gnsim.simulators.held_out import require_held_out, require_same_kind
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe
@@ -56,8 +57,14 @@ def evaluate_in(
     file = path / _MODEL
     if not file.is_file():
         raise InputError(f"{file}: there is no trained simulator yet; run gnsim train first")
+    require_place(path)
     there = recipe.elsewhere(source, settings)
     fitted = FittedSimulator.load(file, recipe.config.simulator, recipe.dataset.content_hash)
+    if not 0 < fitted.interval < math.inf:
+        raise InputError(
+            f"{file}: header: interval: wanted a time above 0 between two frames, found "
+            f"{fitted.interval:g}; train anew into another folder"
+        )
     truth, hamiltonian = there.dataset.test, there.true_hamiltonian
     protocol.require(fitted, truth)
     if there is not recipe:

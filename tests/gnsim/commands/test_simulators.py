@@ -18,6 +18,7 @@ from gnsim.datasets import simulate, write
 from gnsim.errors import ExitCode
 from gnsim.models.simulators import SIMULATORS
 from gnsim.state import Trajectory, Units
+from gnsim.training.checkpoint import load, save
 
 pytestmark = pytest.mark.as_users_run_it
 
@@ -125,7 +126,10 @@ def test_evaluations_of_other_steps_and_data_stand_beside_each_other(trained: Pa
         (["--integrator", "rk5"], "--integrator: 'rk5' is unknown; did you mean"),
         (["--integrator", "jumps"], "has a right-hand side"),
         (["--dt", "0.7"], "give another factor"),
-        (["--dt", "-1"], "--dt: wanted a factor above 0"),
+        (["--dt", "-1"], "--dt: wanted a factor from 0.0001 to 10000, found -1"),
+        (["--dt", "1e-310"], "--dt: wanted a factor from"),
+        (["--dt", "1e5"], "--dt: wanted a factor from"),
+        (["--dt", "nan"], "--dt: wanted a factor from"),
         (["--steps", "8"], "--steps: wanted at most 7"),
         (["data.dim=3"], "wanted 2 dimensions"),
         (["data.bodis=3"], "did you mean 'data.bodies'"),
@@ -141,6 +145,37 @@ def test_what_cannot_be_evaluated_is_said(
     before = set(trained.rglob("*"))
     assert words in refused(["evaluate", str(trained), *arguments], capsys)
     assert set(trained.rglob("*")) == before
+
+
+def test_what_stands_in_the_way_of_the_tables_is_named(
+    of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(of_a_file[1], tmp_path / "run", ignore=lambda *_: ["evaluation"])
+    (folder / "evaluation").write_text("mine")
+    assert "evaluation: wanted a folder" in refused(["evaluate", str(folder)], capsys)
+    assert (folder / "evaluation").read_text() == "mine"
+
+
+def test_a_perceptron_is_for_one_number_of_bodies(
+    of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture
+) -> None:
+    folder = of_a_file[1]
+    before = set(folder.rglob("*"))
+    more = ["--on", "spring", "data.trajectories=5", "data.frames=8", "data.dim=2"]
+    assert "wanted systems of 3 bodies" in refused(["evaluate", str(folder), *more], capsys)
+    assert set(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("interval", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_model_of_no_step_is_refused_by_name(
+    interval: float, of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(of_a_file[1], tmp_path / "run")
+    checkpoint = load(folder / "model.ckpt")
+    # a number in words is read as one
+    header = {**checkpoint.header, "interval": str(interval)}
+    save(folder / "model.ckpt", dict(checkpoint.tensors), header)
+    assert "model.ckpt: header" in refused(["evaluate", str(folder)], capsys)
 
 
 def test_folders_of_the_other_kind_are_refused(

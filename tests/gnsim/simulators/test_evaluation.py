@@ -154,7 +154,7 @@ def test_data_of_another_kind_are_refused(truth: Trajectory) -> None:
     model = SIMULATORS["ogn"](Shape(2, 3, ("spin",)), 4, torch.Generator())
     with pytest.raises(InputError, match="the attribute 'spin'"):
         measured(model, truth)
-    with pytest.raises(ValueError, match="systems of 5 bodies"):
+    with pytest.raises(InputError, match="systems of 5 bodies"):
         measured(SIMULATORS["mlp"](Shape(2, 5, ()), 4, torch.Generator()), truth)
 
 
