@@ -1,6 +1,7 @@
 """How far a rollout is from the truth, and from the laws of conservation."""
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -26,7 +27,7 @@ class RolloutError(NamedTuple):
 class ConservationError(NamedTuple):
     """Largest errors of what the motion keeps, over its own size; None where it is not defined."""
 
-    momentum: Float[Tensor, " systems"]
+    momentum: Float[Tensor, " systems"] | None
     angular_momentum: Float[Tensor, " systems"] | None
 
 
@@ -68,10 +69,15 @@ def energy_error(
 def conservation_error(predicted: Trajectory, true: Trajectory) -> ConservationError:
     """How far momentum and angular momentum are from the true ones, at most over time.
 
-    Over ``sum |p|`` and ``sum |q| |p|`` of the truth, each the largest over time. Angular momentum
-    is defined in two and three dimensions, outside of periodic boxes.
+    In the frame of the true centre of mass at Q, moving with V, so that neither origin nor wind
+    matters: over ``sum |p - m V|`` and ``sum |q - Q| |p - m V|`` of the truth, each the largest
+    over time. A single body has no such size, and no error. Angular momentum is defined in two and
+    three dimensions, outside of periodic boxes.
     """
     _check(predicted, true)
+    if int(true.batch.bincount().min()) == 1:
+        return ConservationError(None, None)
+    predicted, true = _about_centre(predicted, true), _about_centre(true, true)
     p, q = (x.norm(dim=-1, keepdim=True) for x in (true.p, true.q))
     sizes = [total(true, x).squeeze(-1).amax(0) for x in (p, q * p)]
     rotates = true.dim in (2, 3) and true.box is None
@@ -192,6 +198,15 @@ def _energy_scale(
     energies: Float[Tensor, "time systems"], kinetic: Float[Tensor, " systems"]
 ) -> Float[Tensor, " systems"]:
     return torch.maximum(energies[0].abs(), kinetic)
+
+
+def _about_centre(path: Trajectory, true: Trajectory) -> Trajectory:
+    """`path` in the frame in which the true centre of mass rests at the origin."""
+    mass = true.mass[:, None]
+    of_system = total(true, mass)
+    at, velocity = (total(true, x) / of_system for x in (mass * true.q, true.p))
+    q = path.q - at[:, true.batch]
+    return replace(path, q=q, p=path.p - mass * velocity[:, true.batch])
 
 
 def _drift(true: Trajectory) -> Float[Tensor, "time nodes dim"]:

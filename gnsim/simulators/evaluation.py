@@ -143,9 +143,10 @@ def _errors(
         own = energy_drift(model, path, kinetic_scale(truth))
         yield from _drift("own_energy", own, "max T", units)
     kept = conservation_error(path, truth)
-    yield "momentum_error", "of sum |p|", kept.momentum
+    if kept.momentum is not None:
+        yield "momentum_error", "of sum |p - m V|", kept.momentum
     if kept.angular_momentum is not None:
-        yield "angular_momentum_error", "of sum |q| |p|", kept.angular_momentum
+        yield "angular_momentum_error", "of sum |q - Q| |p - m V|", kept.angular_momentum
 
 
 def _drift(

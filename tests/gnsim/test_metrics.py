@@ -143,18 +143,47 @@ def test_systems_have_errors_of_their_own() -> None:
     assert error.p.tolist() == [0.0, 6.0]
 
 
-def test_conserved_quantities_are_over_their_own_size() -> None:
+def turning() -> tuple[Trajectory, Trajectory]:
+    """Two systems without momentum, and the same with a push to the first body of each."""
+    momenta = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], dtype=torch.float64)
     true = two_systems()
-    none = conservation_error(true, true)
-    assert none.momentum.tolist() == [0.0, 0.0]
-    pushed = conservation_error(replace(true, p=1.5 * true.p), true)
-    assert pushed.momentum.tolist() == pytest.approx([0.5, 0.5])
-    assert pushed.angular_momentum is not None
-    # of the second system, x p_y - y p_x of both bodies cancel
-    assert float(pushed.angular_momentum[0]) == pytest.approx(0.5 * 1 / (5 * 2**0.5))
-    assert float(pushed.angular_momentum[1]) == pytest.approx(0.0, abs=1e-12)
-    on_a_line = replace(true, q=true.q[..., :1], p=true.p[..., :1])
+    true = replace(true, p=momenta.expand_as(true.p))
+    push = torch.tensor([[0.1, 0.0], [0.0, 0.0]] * 2, dtype=torch.float64)
+    return true, replace(true, p=true.p + push)
+
+
+def test_conserved_quantities_are_over_their_own_size() -> None:
+    true, pushed = turning()
+    assert conservation_error(true, true).momentum.tolist() == [0.0, 0.0]
+    error = conservation_error(pushed, true)
+    assert error.momentum.tolist() == pytest.approx([0.1 / 2] * 2)
+    # 8/3 and 1/2 above or below the centre of mass; bodies 10/3 and 5/3 from it, or twice 1/sqrt 2
+    assert error.angular_momentum.tolist() == pytest.approx([0.8 / 3 / 5, 0.05 / 2**0.5])
+    on_a_line = replace(true, q=true.q[..., :1], p=true.p[..., :1] + true.p[..., 1:])
     assert conservation_error(on_a_line, on_a_line).angular_momentum is None
+    alone = replace(true, batch=torch.arange(4))
+    assert conservation_error(alone, alone) == (None, None)
+
+
+def test_errors_of_conservation_depend_on_neither_origin_nor_wind() -> None:
+    paths = turning()
+    shift, wind = torch.tensor([[30.0, -40.0], [2.0, 5.0]], dtype=torch.float64)
+    expected, found = (
+        conservation_error(pushed, true)
+        for true, pushed in (
+            paths,
+            [
+                replace(
+                    path,
+                    q=path.q + shift + wind * path.t[:, None, None],
+                    p=path.p + path.mass[:, None] * wind,
+                )
+                for path in paths
+            ],
+        )
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10)
 
 
 def test_quantiles_are_those_of_torch_and_know_infinity() -> None:
