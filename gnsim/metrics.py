@@ -63,7 +63,8 @@ def energy_error(
     """The difference in H of two trajectories over ``max(|E_0|, max_t T)`` of the second one."""
     _check(predicted, true)
     wanted = energy(hamiltonian, true)
-    return (energy(hamiltonian, predicted) - wanted) / _energy_scale(wanted, kinetic_scale(true))
+    error = energy(hamiltonian, predicted) - wanted
+    return _over(error, _energy_scale(wanted, kinetic_scale(true)))
 
 
 def conservation_error(predicted: Trajectory, true: Trajectory) -> ConservationError:
@@ -83,7 +84,7 @@ def conservation_error(predicted: Trajectory, true: Trajectory) -> ConservationE
     rotates = true.dim in (2, 3) and true.box is None
     kept = [momentum, angular_momentum] if rotates else [momentum]
     errors = [
-        (of(predicted) - of(true)).norm(dim=-1).amax(0) / size
+        _over((of(predicted) - of(true)).norm(dim=-1).amax(0), size)
         for of, size in zip(kept, sizes, strict=False)
     ]
     return ConservationError(errors[0], errors[1] if rotates else None)
@@ -104,7 +105,7 @@ def energy_change(
     change = values - values[0]
     if scale is None:
         scale = _energy_scale(values, kinetic_scale(trajectory))
-    return torch.where(change == 0, 0.0, change / scale)
+    return _over(change, scale)
 
 
 def energy_drift(
@@ -198,6 +199,11 @@ def _energy_scale(
     energies: Float[Tensor, "time systems"], kinetic: Float[Tensor, " systems"]
 ) -> Float[Tensor, " systems"]:
     return torch.maximum(energies[0].abs(), kinetic)
+
+
+def _over(error: Float[Tensor, "*time systems"], size: Tensor) -> Float[Tensor, "*time systems"]:
+    """Their ratio; no error is none of whatever size, of zero as well."""
+    return torch.where(error == 0, 0.0, error / size)
 
 
 def _about_centre(path: Trajectory, true: Trajectory) -> Trajectory:

@@ -45,7 +45,8 @@ def evaluate(
     the median, and what 99 in 100 are no worse than. A table (CSV, JSON) and a figure of it go to
     evaluation/ in the folder.
 
-    Other settings of simulated data take the next data.seed, unless they name it.
+    Other settings of simulated data take the next data.seed, unless they name it; that of the
+    training is refused.
     """
     from gnsim.commands.progress import progress
     from gnsim.commands.running import show

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import astuple
+from itertools import pairwise
 
 import torch
 
@@ -43,9 +44,9 @@ def _named(units: Units) -> str:
     return ", ".join(filter(None, astuple(units))) or "none"
 
 
-def _pairs(part: Trajectory) -> Iterator[bytes]:
-    """Each two states in succession of each system."""
+def _pairs(part: Trajectory) -> Iterator[int]:
+    """A number for each two states in succession of each system: to the bit, for a set of them."""
     states = torch.cat([part.q, part.p], -1).to(torch.float64)
     for system in states.split(part.batch.bincount().tolist(), 1):
-        frames = [frame.numpy().tobytes() for frame in system]
-        yield from map(bytes.__add__, frames, frames[1:])
+        frames = [hash(frame.numpy().tobytes()) for frame in system]
+        yield from map(hash, pairwise(frames))

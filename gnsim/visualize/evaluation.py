@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LABELS = {
     "position": "position error over spread",
     "energy": f"|H {MINUS} H true| over max(|H|, T)",
-    "own energy": f"|H(t) {MINUS} H(0)| over max T, its own H",
+    "own energy": f"own |H(t) {MINUS} H(0)| over max T",
 }
 
 

@@ -165,6 +165,14 @@ def test_conserved_quantities_are_over_their_own_size() -> None:
     assert conservation_error(alone, alone) == (None, None)
 
 
+def test_what_rests_and_is_predicted_to_has_no_error() -> None:
+    resting = still([[0.0, 0.0], [0.0, 0.0]], [1.0, 1.0])
+    assert conservation_error(resting, resting).momentum.tolist() == [0.0]
+    assert energy_error(HarmonicOscillator(), resting, resting).abs().max() == 0
+    moved = replace(resting, p=resting.p + 1.0)
+    assert conservation_error(moved, resting).momentum.tolist() == [torch.inf]
+
+
 def test_errors_of_conservation_depend_on_neither_origin_nor_wind() -> None:
     paths = turning()
     shift, wind = torch.tensor([[30.0, -40.0], [2.0, 5.0]], dtype=torch.float64)
