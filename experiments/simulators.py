@@ -29,7 +29,7 @@ from gnsim.datasets import load
 from gnsim.datasets.systems import hamiltonian, simulate
 from gnsim.simulators import Evaluation, RolloutProtocol, evaluate
 from gnsim.state import Trajectory
-from gnsim.training.simulator import SimulatorConfig
+from gnsim.training.simulator_config import SimulatorConfig
 from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 
 MODELS = ("mlp", "delta", "ogn", "hogn", "hogn-separable")

@@ -8,7 +8,7 @@ from gnsim.integrators import Integrator
 from gnsim.models.state_mlp import StateMLP
 from gnsim.simulator import Simulator
 from gnsim.state import Trajectory
-from gnsim.training.simulator import AUTO, METHODS, method
+from gnsim.training.simulator_config import AUTO, METHODS, method
 from gnsim.training.simulator_fit import FittedSimulator
 
 #: by which a step may miss a whole number of frames

@@ -10,7 +10,7 @@ from gnsim.dynamics import Hamiltonian
 from gnsim.errors import InputError
 from gnsim.recipe import check_alike
 from gnsim.source_recipe import Origin, SourceRecipe
-from gnsim.training.simulator import SimulatorConfig
+from gnsim.training.simulator_config import SimulatorConfig
 
 
 @dataclass(frozen=True)

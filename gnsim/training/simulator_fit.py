@@ -25,7 +25,7 @@ from gnsim.training.model_file import (
     model_tensors,
     whole,
 )
-from gnsim.training.simulator import SimulatorConfig, method, untrained
+from gnsim.training.simulator_config import SimulatorConfig, method, untrained
 from gnsim.training.window_errors import LOSSES, StepsOfFrames, window_errors
 
 _VALIDATED = 200

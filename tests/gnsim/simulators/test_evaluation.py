@@ -22,7 +22,7 @@ from gnsim.simulators import Evaluation, RolloutProtocol, SimulatorRecipe, evalu
 from gnsim.simulators.files import table, write_evaluation
 from gnsim.simulators.rolling import lost, rolled_out
 from gnsim.state import State, Trajectory
-from gnsim.training.simulator import SimulatorConfig
+from gnsim.training.simulator_config import SimulatorConfig
 from gnsim.training.simulator_fit import FittedSimulator
 from gnsim.visualize.evaluation import evaluation_figure
 

@@ -13,7 +13,7 @@ from gnsim.integrators import RK4, Jumps
 from gnsim.models.simulators import SIMULATORS
 from gnsim.state import Trajectory
 from gnsim.training.checkpoint import load, save
-from gnsim.training.simulator import SimulatorConfig, method, untrained
+from gnsim.training.simulator_config import SimulatorConfig, method, untrained
 from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 from gnsim.training.window_errors import StepsOfFrames, window_errors
 
