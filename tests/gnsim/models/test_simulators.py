@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gnsim.dynamics import Hamiltonian, Jump
-from gnsim.graph import displacement
+from gnsim.graph import displacement, nearest_image
 from gnsim.integrators import INTEGRATORS, Integrator, Jumps
 from gnsim.invariants import momentum
 from gnsim.models.graph_block import GraphBlock
@@ -262,6 +262,26 @@ def test_data_in_other_units_give_the_same_motion(name: str, unit: str) -> None:
     assert (found.p - p).abs().max() < 1e-9 * p.abs().max()
     wrong = replace(begin, p=2 * begin.p)
     assert (integrator(other).step(other, wrong, time * DT).q - q).abs().max() > 1e-5 * length
+
+
+@graphs
+def test_a_step_through_the_edge_of_a_periodic_box_is_as_any_other(name: str) -> None:
+    box, shift = torch.tensor([3.0, 4.0], dtype=torch.float64), torch.tensor([1.3, 2.9])
+    path = replace(along(bodies(3)), box=box)
+    wrapped = replace(path, q=(path.q + shift) % box)
+    inside, across = made(name), made(name)
+    inside.scales.fit(path, DT)
+    across.scales.fit(wrapped, DT)
+    assert near(across.scales.length, inside.scales.length)
+    state = replace(bodies(), box=box)
+    expected = after(inside, state)
+    begin = replace(state, q=(state.q + shift) % box)
+    found = after(across, begin)
+    assert near(nearest_image(found.q - shift - expected.q, box), torch.zeros(()).double())
+    assert near(found.p, expected.p)
+    # without the box the same numbers are another system
+    other = after(across, replace(begin, box=None))
+    assert not near(other.p, expected.p)
 
 
 def test_systems_far_apart_and_not_joined_do_not_see_each_other() -> None:

@@ -112,6 +112,18 @@ def test_the_true_motion_misses_nothing_and_errors_are_rates(
     assert beside(0.5).mean() == pytest.approx(0.5)
 
 
+def test_errors_are_to_the_nearest_image(springs: tuple[Trajectory, Trajectory]) -> None:
+    box = torch.tensor([5.0, 6.0], dtype=torch.float64)
+    path = replace(springs[0], box=box)
+    model = untrained(path, replace(SMALL, model="ogn", precision="float64"), 0)
+    errors = [
+        window_errors(model, RK4(), StepsOfFrames(one, 1, range(1, 2)).spread(20)[0], 1)
+        for one in (path, replace(path, q=path.q % box))
+    ]
+    assert (path.q % box - path.q).abs().max() > 1
+    assert (errors[0] - errors[1]).abs().max() < 1e-9
+
+
 def test_batches_have_one_step_each_of_those_to_be_drawn(
     springs: tuple[Trajectory, Trajectory],
 ) -> None:
