@@ -54,6 +54,13 @@ def test_the_tables_of_the_readme_are_made_from_the_results(
     assert "| seed 0 | True" in text
 
 
+def test_the_page_of_simulators_is_made_from_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FILE.parent)
+    page = script(FILE.with_name("simulator_page.py"))
+    assert page.page() == (ROOT / "docs" / "simulator_results.md").read_text()
+    assert page.number([1.0, None, None]) == "lost" and page.number([None]) == "–"
+
+
 def spring_law(stiffness: float, error: float, status: str = "verified") -> dict[str, Any]:
     """What laws.py keeps of a law of springs."""
     return {

@@ -18,7 +18,7 @@ def train(
     time_limit: TimeLimit = None,
     debug: Debug = False,
 ) -> None:
-    """Train the network only: model.ckpt and training.csv.
+    """Train the network of a discovery, or a simulator without a law: model.ckpt and training.csv.
 
     That of pairs is for `gnsim distill` and `rollout`; the others (--model mlp, delta, ogn, hogn,
     hogn-separable) are simulators without a law, with settings simulator.KEY=VALUE, for `gnsim

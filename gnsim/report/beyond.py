@@ -106,7 +106,9 @@ def _left(found: "Beyond") -> list[str]:
     law = textwrap.wrap(f"F(r) = {found.alone.text()}", _WIDTH - 2, subsequent_indent="    ")
     law += [f"and {where}: {part}" for where, part in found.given.beside().items()]
     law += [f"and {term.name}: {term.formula}" for term in found.given.terms]
-    if not found.given.verified:
+    if found.given.verdict is None:
+        law.append("(the law was given without a verdict)")
+    elif not found.given.verified:
         law.append("(the law itself is not verified)")
     header = ["share of the acceleration", "left by the law", "noise of that", "held out"]
     columns = [rest.left, rest.noise_of_bodies, found.left["law"]]
