@@ -5,7 +5,12 @@
 
 with the attributes a, the velocity V of the centre of mass, and numbers g common to all. After
 P. Battaglia et al. (arXiv:1806.01261), as used by A. Sanchez-Gonzalez et al. (arXiv:1909.12790).
+Where a block is differentiated by momenta, motion is seen as momentum: that of a pair about its
+own centre of mass, ``mu_ij (v_j - v_i) / m v`` with the reduced mass mu, and ``m_i (v_i - V) /
+m v``. A light body then takes no more from the network of a heavy one than the heavy one itself.
 """
+
+from enum import Enum
 
 import torch
 from jaxtyping import Float
@@ -18,16 +23,24 @@ from gnsim.models.vector_messages import both_ways, perceptron
 from gnsim.state import State
 
 
+class Motion(Enum):
+    """What a block sees of how bodies move."""
+
+    NONE = "none"
+    VELOCITIES = "velocities"
+    MOMENTA = "momenta"
+
+
 class GraphBlock(nn.Module):
     """Numbers of each body from its own motion and from what arrives along its edges.
 
-    Symmetric under permutations, translations and boosts by construction: positions and velocities
+    Symmetric under permutations, translations and boosts by construction: positions and motion
     enter by differences. Not under rotations. Layers are smooth (SiLU): Hamiltonians are
     differentiated twice.
 
     Args:
         outputs: numbers of each body.
-        moving: whether velocities are seen.
+        motion: what is seen of it.
         common: how many numbers common to all are seen.
         bias: whether the last layer has one; energies have no origin.
     """
@@ -39,13 +52,13 @@ class GraphBlock(nn.Module):
         outputs: int,
         generator: torch.Generator,
         *,
-        moving: bool = True,
+        motion: Motion = Motion.VELOCITIES,
         common: int = 0,
         bias: bool = True,
     ) -> None:
         super().__init__()
-        self.moving = moving
-        own = shape.dim * moving + len(shape.attributes) + common
+        self.motion = motion
+        own = shape.dim * (motion is not Motion.NONE) + len(shape.attributes) + common
         between = own + shape.dim + len(shape.attributes)
         self.edge = perceptron(between, hidden, hidden, generator)
         self.node = perceptron(own + hidden, hidden, outputs, generator, bias=bias)
@@ -59,10 +72,15 @@ class GraphBlock(nn.Module):
         source, target = edge_index
         d = displacement(state.q, edge_index, state.box) / scales.length
         edges = [d, *scales.columns(state, source), *scales.columns(state, target)]
-        nodes = scales.columns(state, torch.arange(state.num_nodes))
-        if self.moving:
+        nodes = scales.columns(state, slice(None))
+        if self.motion is not Motion.NONE:
             u = relative_velocity(state) / scales.velocity
-            edges.append(u[source] - u[target])
+            between = u[source] - u[target]
+            if self.motion is Motion.MOMENTA:
+                mass = (state.mass / scales.mass)[:, None]
+                one, other = mass[source], mass[target]
+                u, between = mass * u, one * other / (one + other) * between
+            edges.append(between)
             nodes.append(u)
         if common is not None:
             edges.append(common.expand(len(d), -1))

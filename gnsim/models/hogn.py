@@ -11,17 +11,19 @@ from torch import Tensor
 
 from gnsim.dynamics import Hamiltonian, SeparableHamiltonian
 from gnsim.invariants import momentum, total
-from gnsim.models.graph_block import GraphBlock
+from gnsim.models.graph_block import GraphBlock, Motion
 from gnsim.models.learned import Learned
-from gnsim.models.scales import Shape
+from gnsim.models.scales import Shape, relative_velocity
+from gnsim.models.vector_messages import perceptron
 from gnsim.state import State
 
 
 class HOGN(Learned, Hamiltonian):
-    """``H = P^2 / 2M + E sum_i (y_i + (m_i / m) z_i)``: a general H(q, p), not separable.
+    """``H = P^2 / 2M + E sum_i (y_i + (m_i / m) z((v_i - V) / v, a_i))``: a general H(q, p).
 
-    P and M are momentum and mass of the system, (y, z) come of a `GraphBlock`, and ``E = m v^2`` is
-    a scale. What is multiplied by the mass of its body leaves dH/dp of one size for all masses.
+    P, V and M are momentum, velocity and mass of the system, y comes of a `GraphBlock` that sees
+    momenta, z of a network of what each body has by itself, and ``E = m v^2`` is a scale. So dH/dp
+    has one size for all masses: y could express what z does, for one mass. Not separable.
 
     By construction symmetric under permutations, translations and boosts, which add to dq/dt and
     leave dp/dt; the total momentum is conserved, and P / M is the velocity of the centre of mass.
@@ -30,14 +32,16 @@ class HOGN(Learned, Hamiltonian):
 
     def __init__(self, shape: Shape, hidden: int, generator: torch.Generator) -> None:
         super().__init__(shape, hidden, generator)
-        self.block = GraphBlock(shape, hidden, 2, generator, bias=False)
+        self.block = GraphBlock(shape, hidden, 1, generator, motion=Motion.MOMENTA, bias=False)
+        self.own = perceptron(shape.dim + len(shape.attributes), hidden, 1, generator, bias=False)
 
     def energy(self, state: State) -> Float[Tensor, " systems"]:
-        y, z = self.block(state, self.scales).unbind(1)
-        inner = y + state.mass / self.scales.mass * z
+        u = relative_velocity(state) / self.scales.velocity
+        z = self.own(torch.cat([u, *self.scales.columns(state, slice(None))], 1))
+        inner = self.block(state, self.scales) + (state.mass / self.scales.mass)[:, None] * z
         mass = total(state, state.mass[:, None])
         centre = momentum(state).square().sum(1) / (2 * mass[:, 0])
-        return centre + self.scales.energy * total(state, inner[:, None])[:, 0]
+        return centre + self.scales.energy * total(state, inner)[:, 0]
 
 
 class SeparableHOGN(Learned, SeparableHamiltonian):
@@ -49,7 +53,7 @@ class SeparableHOGN(Learned, SeparableHamiltonian):
 
     def __init__(self, shape: Shape, hidden: int, generator: torch.Generator) -> None:
         super().__init__(shape, hidden, generator)
-        self.block = GraphBlock(shape, hidden, 1, generator, moving=False, bias=False)
+        self.block = GraphBlock(shape, hidden, 1, generator, motion=Motion.NONE, bias=False)
 
     def potential(self, state: State) -> Float[Tensor, " systems"]:
         return self.scales.energy * total(state, self.block(state, self.scales))[:, 0]

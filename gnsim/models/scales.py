@@ -73,7 +73,9 @@ class Scales(nn.Module):
             spread = values.std()
             self.mean[k], self.spread[k] = values.mean(), torch.where(spread > 0, spread, 1.0)
 
-    def columns(self, state: State, nodes: Int[Tensor, " some"]) -> list[Float[Tensor, "some 1"]]:
+    def columns(
+        self, state: State, nodes: Int[Tensor, " some"] | slice
+    ) -> list[Float[Tensor, "some 1"]]:
         """Scaled attributes of the bodies `nodes`, each a column."""
         return [
             ((feature(name, state.attributes[name][nodes]) - self.mean[k]) / self.spread[k])[

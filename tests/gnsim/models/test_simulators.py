@@ -10,7 +10,7 @@ from gnsim.dynamics import Hamiltonian, Jump
 from gnsim.graph import displacement, nearest_image
 from gnsim.integrators import INTEGRATORS, Integrator, Jumps
 from gnsim.invariants import momentum
-from gnsim.models.graph_block import GraphBlock
+from gnsim.models.graph_block import GraphBlock, Motion
 from gnsim.models.hogn import HOGN
 from gnsim.models.learned import Learned
 from gnsim.models.scales import Scales, Shape
@@ -188,11 +188,27 @@ def test_symplectic_is_what_is_called_so() -> None:
         Simulator(general, leapfrog)
 
 
-def test_velocities_have_the_size_of_the_data() -> None:
-    """Before any training, dH/dp is no hundred times off."""
-    model, state = made("hogn"), bodies(20)
-    size = model.vector_field(state)[0].detach().square().mean().sqrt() / model.scales.velocity
-    assert 0.01 < float(size) < 100
+class SeesVelocities(HOGN):
+    """Its block sees velocities, which momenta make large where a body is light."""
+
+    def __init__(self, shape: Shape, hidden: int, generator: torch.Generator) -> None:
+        super().__init__(shape, hidden, generator)
+        self.block = GraphBlock(shape, hidden, 1, generator, bias=False)
+
+
+def test_velocities_of_light_bodies_have_the_size_of_the_data() -> None:
+    """Before any training, dH/dp is no hundred times off: also beside heavy bodies."""
+    state = bodies(20)
+    mass = torch.where(torch.arange(state.num_nodes) % 2 == 0, 1e-6, 1.0).double()
+    state = replace(
+        state, p=state.velocity * mass[:, None], attributes=state.attributes | {"mass": mass}
+    )
+
+    def largest(kind: type[Learned]) -> float:
+        model = made("hogn", kind)
+        return float((model.vector_field(state)[0].detach() / model.scales.velocity).abs().max())
+
+    assert 0.01 < largest(HOGN) < 100 < largest(SeesVelocities)
 
 
 def test_jumps_and_right_hand_sides_are_not_mixed_up() -> None:
@@ -301,7 +317,7 @@ def test_systems_far_apart_and_not_joined_do_not_see_each_other() -> None:
 
 
 def test_messages_see_no_velocities_where_none_are_wanted() -> None:
-    block = GraphBlock(SHAPE, HIDDEN, 1, torch.Generator(), moving=False).double()
+    block = GraphBlock(SHAPE, HIDDEN, 1, torch.Generator(), motion=Motion.NONE).double()
     state, scales = bodies(), made("ogn").scales
     assert torch.equal(block(state, scales), block(state.moved(state.q, 2 * state.p), scales))
 
