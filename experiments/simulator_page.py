@@ -118,7 +118,7 @@ def table(cases: dict[str, Any]) -> list[str]:
             number(one["valid_prediction_time"]["median"] for one in long),
             f"{median(one['seconds of training'] for one in found):.0f}",
         ]
-        learned = number(one["validation error"] for one in found)
+        learned = number(one["held-out windows"] for one in found)
         rows.append(
             f"| {system} | {model} | {integrator}, {steps} | {len(found)} | {learned} | "
             f"{' | '.join(cells)} |"

@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, overload
 
 from gnsim import discovery as chain
-from gnsim.beyond import GIVEN, beyond_into, read_law, require_of_data
+from gnsim.beyond import beyond_into, read_law, require_of_data
 from gnsim.config import as_mapping, parse_settings
 from gnsim.datasets import Dataset, load, write
 from gnsim.datasets.splits import split
 from gnsim.discovery import Beyond, Discovery, DiscoveryConfig, Progress, Rollout, check_settings
 from gnsim.discovery.law_fits_data import check_law
 from gnsim.errors import InputError
-from gnsim.recipe import Recipe, check_parts
+from gnsim.recipe import GIVEN, Recipe, check_parts, trained
 from gnsim.runs import RunFolder
 from gnsim.source_recipe import CONFIG, refuse_foreign, run_folder
 from gnsim.state import Trajectory
@@ -221,19 +221,6 @@ def distill_in(
         )
         write_results(found, folder, f"gnsim distill {path}", time_limit)
     return found
-
-
-def trained(path: Path, recipe: Recipe) -> Fitted:
-    """The network of a run folder."""
-    file = path / "model.ckpt"
-    if (path / GIVEN).exists():
-        raise InputError(
-            f"{path}: holds what lies beyond a law, for which no network was trained; "
-            "gnsim rollout --of law rolls the law out"
-        )
-    if not file.is_file():
-        raise InputError(f"{file}: there is no trained network yet; run gnsim train first")
-    return Fitted.load(file, recipe.dataset.content_hash)
 
 
 def rolled_out(

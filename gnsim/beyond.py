@@ -8,14 +8,12 @@ from gnsim.discovery import Progress
 from gnsim.discovery.beyond import Beyond, beyond
 from gnsim.discovery.law_fits_data import check_law
 from gnsim.errors import InputError
-from gnsim.recipe import Recipe
+from gnsim.recipe import GIVEN, Recipe
 from gnsim.runs import RunFolder
 from gnsim.source_recipe import run_folder
 from gnsim.symbolic.law import Law
 from gnsim.symbolic.law_file import as_text
 
-#: the law that was given: what tells the folder of such a search from that of a discovery
-GIVEN = "law_given.json"
 _LAW, _ALONE, _CANDIDATE = "law.json", "law_alone.json", "law_candidate.json"
 _RESULT, _SUMMARY, _FIGURE = "beyond.json", "summary.txt", "residual_acceleration"
 _OF_DISCOVERY = (_LAW, "model.ckpt", "checkpoints")

@@ -1,4 +1,4 @@
-"""What a discovery was told, and which data it refuses."""
+"""What a discovery was told, which data it refuses, and the network that it trained."""
 
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -9,8 +9,12 @@ from gnsim.discovery import DiscoveryConfig, check_settings
 from gnsim.errors import InputError
 from gnsim.source_recipe import Origin, SourceRecipe
 from gnsim.state import Trajectory
+from gnsim.training.fit import Fitted
 from gnsim.training.structure import check_structure
 from gnsim.windows import WindowSampler
+
+#: the law that was given: what tells the folder of a search beyond it from that of a discovery
+GIVEN = "law_given.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,19 @@ class Recipe(SourceRecipe[DiscoveryConfig]):
 
     def check_data(self, dataset: Dataset) -> None:
         check_parts(dataset, self.config)
+
+
+def trained(path: Path, recipe: Recipe) -> Fitted:
+    """The network of a run folder. Raises InputError where none was trained on these data."""
+    file = path / "model.ckpt"
+    if (path / GIVEN).exists():
+        raise InputError(
+            f"{path}: holds what lies beyond a law, for which no network was trained; "
+            "gnsim rollout --of law rolls the law out"
+        )
+    if not file.is_file():
+        raise InputError(f"{file}: there is no trained network yet; run gnsim train first")
+    return Fitted.load(file, recipe.dataset.content_hash)
 
 
 def check_parts(dataset: Dataset, config: DiscoveryConfig) -> None:

@@ -68,9 +68,7 @@ class SourceRecipe(ABC, Generic[Config]):
     @classmethod
     def read(cls: type[Kind], folder: Path, settings: Sequence[str] = ()) -> Kind:
         """From the ``config.yaml`` of a run folder, then `settings`."""
-        require_run(folder)
-        path = folder / CONFIG
-        origin = parse_settings(Origin, file=path)
+        path, origin = folder / CONFIG, origin_of(folder)
         cls.require_kind(folder, origin)
         name = origin.source
         if name not in SOURCES:
@@ -187,6 +185,12 @@ class Origin:
     symbolic: dict[str, Any] = field(default_factory=dict)
     rollout: dict[str, Any] = field(default_factory=dict)
     simulator: dict[str, Any] = field(default_factory=dict)
+
+
+def origin_of(folder: Path) -> Origin:
+    """Of a run folder. Raises InputError where there is none."""
+    require_run(folder)
+    return parse_settings(Origin, file=folder / CONFIG)
 
 
 def _form(source: str, kind: type) -> type:

@@ -9,7 +9,7 @@ from gnsim.commands.options import Debug
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The folder that gnsim train --model made.")],
+    run: Annotated[Path, typer.Argument(help="The folder that gnsim train made.")],
     settings: Annotated[
         list[str] | None,
         typer.Argument(

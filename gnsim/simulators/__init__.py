@@ -4,6 +4,7 @@ from gnsim.simulators.evaluation import Evaluation, Row, evaluate
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe, SimulatorSettings
 from gnsim.simulators.runs import evaluate_in, train_simulator_into
+from gnsim.simulators.trained import TrainedSimulator
 
 __all__ = [
     "Evaluation",
@@ -11,6 +12,7 @@ __all__ = [
     "Row",
     "SimulatorRecipe",
     "SimulatorSettings",
+    "TrainedSimulator",
     "evaluate",
     "evaluate_in",
     "train_simulator_into",

@@ -1,15 +1,14 @@
 """How good a learned simulator is on trajectories that it has not seen."""
 
 from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gnsim.dynamics import Hamiltonian
+from gnsim.dynamics import Dynamics, Hamiltonian
 from gnsim.metrics import (
     EnergyDrift,
     conservation_error,
@@ -23,12 +22,11 @@ from gnsim.metrics import (
     rmse_of_systems,
     valid_prediction_time,
 )
-from gnsim.models.learned import Learned
 from gnsim.simulator import Simulator
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.rolling import lost, rolled_out
+from gnsim.simulators.trained import TrainedSimulator
 from gnsim.state import Trajectory, Units
-from gnsim.training.simulator_fit import FittedSimulator
 
 #: errors of positions over their spread from which a prediction is not valid, and has diverged
 VALID, DIVERGED = 0.4, 10.0
@@ -57,7 +55,7 @@ class Evaluation:
 
 
 def evaluate(
-    fitted: FittedSimulator,
+    trained: TrainedSimulator,
     truth: Trajectory,
     protocol: RolloutProtocol,
     hamiltonian: Hamiltonian | None,
@@ -70,9 +68,9 @@ def evaluate(
     Raises:
         InputError: simulator, protocol and data do not go together.
     """
-    protocol.require(fitted, truth)
-    model, integrator = deepcopy(fitted.model).double(), protocol.method(fitted)
-    stride, substeps = protocol.frames_and_substeps(fitted, truth)
+    protocol.require(trained, truth)
+    model, integrator = trained.model, trained.method(protocol.integrator)
+    stride, substeps = protocol.frames_and_substeps(trained, truth)
     truth = truth.frames(slice(0, None, stride)).to(torch.float64)
     truth = truth.frames(slice(None if protocol.steps is None else protocol.steps + 1))
 
@@ -82,7 +80,7 @@ def evaluate(
     path = rolled_out(Simulator(model, integrator, substeps), truth, relay)
     dead = lost(path)
     return Evaluation(
-        {**_settings(fitted, protocol, truth), "not_finite": int(dead.sum())},
+        {**_settings(trained, protocol, truth), "not_finite": int(dead.sum())},
         tuple(_row(*measure) for measure in _measures(path, truth, hamiltonian, model, dead)),
         truth,
         dict(_curves(path, truth, hamiltonian, model)),
@@ -90,21 +88,20 @@ def evaluate(
 
 
 def _settings(
-    fitted: FittedSimulator, protocol: RolloutProtocol, truth: Trajectory
+    trained: TrainedSimulator, protocol: RolloutProtocol, truth: Trajectory
 ) -> dict[str, Any]:
     """All that the table depends on."""
     return {
-        **asdict(fitted.config),
-        "tested_integrator": type(protocol.method(fitted)).__name__,
-        "tested_step": protocol.step(fitted),
-        "trained_step": fitted.config.shortest * fitted.interval,
+        **trained.settings,
+        "tested_integrator": type(trained.method(protocol.integrator)).__name__,
+        "tested_step": protocol.step(trained),
+        "trained_step": trained.step,
         "factor": protocol.factor,
         "states_compared": len(truth) - 1,
         "bodies": sorted(set(truth.batch.bincount().tolist())),
         "trajectories": truth.num_systems,
         "valid_threshold": VALID,
         "divergence_threshold": DIVERGED,
-        "validation_error": fitted.validation_error,
     }
 
 
@@ -112,7 +109,7 @@ def _measures(
     path: Trajectory,
     truth: Trajectory,
     hamiltonian: Hamiltonian | None,
-    model: Learned,
+    model: Dynamics,
     dead: Bool[Tensor, " systems"],
 ) -> Iterator[tuple[str, str, Tensor]]:
     """Name, unit and the value for each system; times are better the longer they are.
@@ -128,7 +125,7 @@ def _measures(
 
 
 def _errors(
-    path: Trajectory, truth: Trajectory, hamiltonian: Hamiltonian | None, model: Learned
+    path: Trajectory, truth: Trajectory, hamiltonian: Hamiltonian | None, model: Dynamics
 ) -> Iterator[tuple[str, str, Tensor]]:
     units = truth.units
     rmse = rmse_of_systems(path, truth)
@@ -157,7 +154,7 @@ def _drift(
 
 
 def _curves(
-    path: Trajectory, truth: Trajectory, hamiltonian: Hamiltonian | None, model: Learned
+    path: Trajectory, truth: Trajectory, hamiltonian: Hamiltonian | None, model: Dynamics
 ) -> Iterator[tuple[str, Float[Tensor, "time systems"]]]:
     """What is drawn over time, by name."""
     yield "position", normalised_position_error(path, truth)

@@ -14,7 +14,7 @@ from gnsim.errors import InputError
 from gnsim.report.scores import versions
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation
-from gnsim.simulators.recipe import SimulatorRecipe
+from gnsim.source_recipe import SourceRecipe
 from gnsim.visualize.evaluation import evaluation_figure
 from gnsim.visualize.style import rendered
 
@@ -44,7 +44,7 @@ def require_place(folder: Path) -> None:
 
 
 def write_evaluation(
-    found: Evaluation, folder: RunFolder, data: SimulatorRecipe, own: bool = True
+    found: Evaluation, folder: RunFolder, data: SourceRecipe, own: bool = True
 ) -> Path:
     """``evaluation/NAME`` as .csv, .json, .png and .pdf; the first of these.
 
@@ -64,7 +64,7 @@ def write_evaluation(
     return folder.write(f"{name}.csv", _csv(found))
 
 
-def _told(data: SimulatorRecipe, own: bool) -> dict[str, Any]:
+def _told(data: SourceRecipe, own: bool) -> dict[str, Any]:
     """All by which the data can be had again, and known again."""
     return {
         "own": own,

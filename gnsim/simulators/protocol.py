@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 from gnsim.config import did_you_mean
 from gnsim.errors import InputError
-from gnsim.integrators import Integrator
-from gnsim.models.state_mlp import StateMLP
 from gnsim.simulator import Simulator
+from gnsim.simulators.trained import TrainedSimulator
 from gnsim.state import Trajectory
-from gnsim.training.simulator_config import AUTO, METHODS, method
-from gnsim.training.simulator_fit import FittedSimulator
+from gnsim.training.simulator_config import AUTO, METHODS
 
 #: by which a step may miss a whole number of frames
 _WHOLE = 1e-6
@@ -41,47 +39,44 @@ class RolloutProtocol:
                 f"{self.factor:g}"
             )
 
-    def method(self, fitted: FittedSimulator) -> Integrator:
-        return method(self.integrator or fitted.config.integrator, fitted.model)
-
-    def frames_and_substeps(self, fitted: FittedSimulator, truth: Trajectory) -> tuple[int, int]:
+    def frames_and_substeps(self, trained: TrainedSimulator, truth: Trajectory) -> tuple[int, int]:
         """Frames from one compared state to the next, and the steps between these.
 
         Raises:
             InputError: neither is the step a number of frames, nor a frame a number of steps.
         """
         interval = float(truth.t[-1] - truth.t[0]) / (len(truth) - 1)
-        frames = self.step(fitted) / interval
+        frames = self.step(trained) / interval
         stride, parts = max(1, round(frames)), max(1, round(1 / frames))
         if abs(frames * parts / stride - 1) > _WHOLE:
             raise InputError(
                 f"--dt: wanted a step of a whole number of frames, or of one over such a number, "
                 f"found {frames:g} frames of {interval:g}; give another factor"
             )
-        return stride, parts * fitted.config.substeps
+        return stride, parts * trained.substeps
 
-    def step(self, fitted: FittedSimulator) -> float:
+    def step(self, trained: TrainedSimulator) -> float:
         """The time that a step takes."""
-        return self.factor * fitted.config.shortest * fitted.interval
+        return self.factor * trained.step
 
-    def require(self, fitted: FittedSimulator, truth: Trajectory) -> None:
+    def require(self, trained: TrainedSimulator, truth: Trajectory) -> None:
         """Raises InputError where simulator, integrator and data do not go together."""
-        shape = fitted.model.shape
-        if truth.dim != shape.dim:
-            raise InputError(f"data: wanted {shape.dim} dimensions, as trained, found {truth.dim}")
-        if absent := [name for name in shape.attributes if name not in truth.attributes]:
+        if truth.dim != trained.dim:
+            raise InputError(
+                f"data: wanted {trained.dim} dimensions, as trained, found {truth.dim}"
+            )
+        if absent := [name for name in trained.attributes if name not in truth.attributes]:
             raise InputError(
                 f"data: wanted the attribute '{absent[0]}' of the training, found none"
             )
-        other = set(truth.batch.bincount().tolist()) - {shape.bodies}
-        if isinstance(fitted.model, StateMLP) and other:
+        other = set(truth.batch.bincount().tolist()) - {trained.bodies}
+        if trained.bodies is not None and other:
             raise InputError(
-                f"data: wanted systems of {shape.bodies} bodies, as '{fitted.config.model}' was "
-                f"trained for, found one of {min(other)}; train it anew for these, or a graph "
-                "network, which runs for any"
+                f"data: wanted systems of {trained.bodies} bodies, as '{trained.name}' was "
+                f"trained for, found one of {min(other)}; {trained.why_so_many}"
             )
-        Simulator(fitted.model, self.method(fitted))
-        stride, _ = self.frames_and_substeps(fitted, truth)
+        Simulator(trained.model, trained.method(self.integrator))
+        stride, _ = self.frames_and_substeps(trained, truth)
         most = (len(truth) - 1) // stride
         if not 1 <= (self.steps or 1) <= most:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Run folders of learned simulators."""
+"""Run folders: learned simulators into them, and whatever was trained there evaluated."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,12 +6,15 @@ from pathlib import Path
 
 from gnsim.discovery.threads import one_thread
 from gnsim.errors import InputError
+from gnsim.recipe import Recipe, trained
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation, evaluate
 from gnsim.simulators.files import require_place, write_evaluation
 from gnsim.simulators.held_out import require_held_out, require_same_kind
 from gnsim.simulators.protocol import RolloutProtocol
-from gnsim.simulators.recipe import SimulatorRecipe
+from gnsim.simulators.recipe import SimulatorRecipe, recipe_in
+from gnsim.simulators.tested_on import elsewhere, true_hamiltonian
+from gnsim.simulators.trained import TrainedSimulator
 from gnsim.source_recipe import run_folder
 from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 
@@ -45,31 +48,42 @@ def evaluate_in(
     settings: Sequence[str],
     tell: Progress,
 ) -> tuple[Evaluation, Path]:
-    """The simulator of a run folder over held-out trajectories; the table, and where it is.
+    """What a run folder trained, over held-out trajectories; the table, and where it is.
 
     Those of its own data, or of `source` or its own source with other `settings` of the data.
 
     Raises:
-        InputError: no run folder of a simulator, no trained one in it, or data or settings that do
-            not go with it.
+        InputError: no run folder, nothing trained in it, or data or settings that do not go with
+            it.
     """
-    recipe = SimulatorRecipe.read(path)
-    file = path / _MODEL
-    if not file.is_file():
-        raise InputError(f"{file}: there is no trained simulator yet; run gnsim train first")
+    recipe = recipe_in(path)
     require_place(path)
-    there = recipe.elsewhere(source, settings)
-    fitted = FittedSimulator.load(file, recipe.config.simulator, recipe.dataset.content_hash)
-    if not 0 < fitted.interval < math.inf:
-        raise InputError(
-            f"{file}: header: interval: wanted a time above 0 between two frames, found "
-            f"{fitted.interval:g}; train anew into another folder"
-        )
-    truth, hamiltonian = there.dataset.test, there.true_hamiltonian
-    protocol.require(fitted, truth)
+    there = elsewhere(recipe, source, settings)
+    simulator = _trained(path, recipe)
+    truth, hamiltonian = there.dataset.test, true_hamiltonian(there)
+    protocol.require(simulator, truth)
     if there is not recipe:
         require_same_kind(recipe.dataset, there.dataset)
         require_held_out(recipe.dataset, there.dataset)
     with RunFolder(path) as folder:
-        found = evaluate(fitted, truth, protocol, hamiltonian, tell)
+        found = evaluate(simulator, truth, protocol, hamiltonian, tell)
         return found, write_evaluation(found, folder, there, own=there is recipe)
+
+
+def _trained(path: Path, recipe: SimulatorRecipe | Recipe) -> TrainedSimulator:
+    """What stands in a run folder. Raises InputError where nothing was trained on these data."""
+    if isinstance(recipe, Recipe):
+        fitted = trained(path, recipe)
+        train = recipe.dataset.train
+        interval = float(train.t[-1] - train.t[0]) / (len(train) - 1)
+        return TrainedSimulator.of_pairs(fitted, recipe.config.training, train.dim, interval)
+    file = path / _MODEL
+    if not file.is_file():
+        raise InputError(f"{file}: there is no trained simulator yet; run gnsim train first")
+    simulator = FittedSimulator.load(file, recipe.config.simulator, recipe.dataset.content_hash)
+    if not 0 < simulator.interval < math.inf:
+        raise InputError(
+            f"{file}: header: interval: wanted a time above 0 between two frames, found "
+            f"{simulator.interval:g}; train anew into another folder"
+        )
+    return TrainedSimulator.of_simulator(simulator)

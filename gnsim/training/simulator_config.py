@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from gnsim.dynamics import Jump
+from gnsim.dynamics import Dynamics, Jump
 from gnsim.errors import InputError
 from gnsim.integrators import INTEGRATORS, RK4, Integrator, Jumps
 from gnsim.models.learned import Learned
@@ -32,7 +32,7 @@ class SimulatorConfig(LoopConfig):
     """
 
     steps: int = 4_000
-    graphs: int = 100
+    graphs: int = 32
     learning_rate: float = 3e-3
     loss: str = "squared"
     save_every: int = 250
@@ -82,7 +82,7 @@ class SimulatorConfig(LoopConfig):
         yield from ("hidden", "window", "shortest", "longest", "substeps")
 
 
-def method(name: str, model: Learned) -> Integrator:
+def method(name: str, model: Dynamics) -> Integrator:
     """The integrator of a name of `METHODS`, or the usual one of a model for ``auto``."""
     if name == AUTO:
         return Jumps() if isinstance(model, Jump) else RK4()

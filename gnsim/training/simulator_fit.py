@@ -57,7 +57,8 @@ class Imitation:
         return float(torch.stack(squares).mean().sqrt())
 
     def _errors(self, path: Trajectory) -> Float[Tensor, "kinds steps nodes dim"]:
-        return window_errors(self.model, self.integrator, path, self.config.substeps)
+        model = self.model
+        return window_errors(model, model.scales, self.integrator, path, self.config.substeps)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Errors of a learned simulator over windows, as rates in its own scales."""
+"""Errors of a learned simulator over windows, as rates in the scales of its data."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gnsim.dynamics import Dynamics
 from gnsim.graph import nearest_image
 from gnsim.integrators.base import Integrator
-from gnsim.models.learned import Learned
+from gnsim.models.scales import Scales
 from gnsim.prediction import predict
 from gnsim.state import Trajectory
 from gnsim.windows import WindowSampler
@@ -19,7 +20,7 @@ LOSSES: Mapping[str, Callable[[Tensor], Tensor]] = {"absolute": torch.abs, "squa
 
 
 def window_errors(
-    model: Learned, integrator: Integrator, path: Trajectory, substeps: int
+    model: Dynamics, scales: Scales, integrator: Integrator, path: Trajectory, substeps: int
 ) -> Errors:
     """What positions and momenta miss at the frames after the first, which is where they start.
 
@@ -28,7 +29,6 @@ def window_errors(
     """
     q, v = predict(model, integrator, path, substeps)
     elapsed = (path.t[1:] - path.t[0])[:, None, None]
-    scales = model.scales
     of_q = nearest_image(q - path.q[1:], path.box) / (scales.velocity * elapsed)
     of_p = (v - path.velocity[1:]) * path.mass[:, None] / (scales.force * elapsed)
     return torch.stack([of_q, of_p])

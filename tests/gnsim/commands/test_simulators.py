@@ -188,20 +188,56 @@ def test_folders_of_the_other_kind_are_refused(
     other = ["train", *SOURCE, *TINY, "--model", "ogn", "--out", str(trained)]
     assert "simulator.model is hogn there, ogn now" in refused(other, capsys)
     (tmp_path / "config.yaml").write_text("source: spring\n")
-    assert "holds a model of pairs" in refused(["evaluate", str(tmp_path)], capsys)
+    assert "no trained network yet" in refused(["evaluate", str(tmp_path)], capsys)
+    other[-1] = str(tmp_path)
+    assert "holds a network of pairs" in refused(other, capsys)
+    (tmp_path / "law_given.json").write_text("{}")
+    assert "holds what lies beyond a law" in refused(["evaluate", str(tmp_path)], capsys)
     assert "no such folder" in refused(["evaluate", "nowhere"], capsys)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "pairs"
+    few = ["training.steps=30", "training.coupling=none", "training.terms=none"]
+    arguments = [*SOURCE, "data.equal_masses=true", *few]
+    assert run(["train", *arguments, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_a_network_of_pairs_is_evaluated_like_the_others(
+    pairs: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Its own energy and all momenta are kept by construction, however little it has learned."""
+    assert run(["evaluate", str(pairs), "--dt", "0.5"]) == 0
+    assert "pairs, Yoshida4, steps of" in capsys.readouterr().out
+    (file,) = (pairs / "evaluation").glob("Yoshida4-dt0.5-*states.json")
+    found = json.loads(file.read_text())
+    kept = {row["name"]: row["median"] for row in found["rows"]}
+    assert found["settings"]["model"] == "pairs" and found["settings"]["factor"] == 0.5
+    assert max(kept["momentum_error"], kept["angular_momentum_error"]) < 1e-12
+    assert kept["own_energy_change"] < 1e-3 < kept["q_rmse"]
+    # Euler's method keeps neither energy nor angular momentum
+    assert run(["evaluate", str(pairs), "--integrator", "euler"]) == 0
+    (file,) = (pairs / "evaluation").glob("Euler-*states.json")
+    lost = {row["name"]: row["median"] for row in json.loads(file.read_text())["rows"]}
+    assert lost["own_energy_change"] > 20 * kept["own_energy_change"]
+    assert lost["angular_momentum_error"] > 1e-5
+    # and it runs for any number of bodies
+    assert run(["evaluate", str(pairs), "data.bodies=4"]) == 0
 
 
 def test_other_data_of_the_same_source_are_not_those_of_the_training(trained: Path) -> None:
     from gnsim.simulators import SimulatorRecipe
+    from gnsim.simulators.tested_on import elsewhere
 
     recipe = SimulatorRecipe.read(trained)
-    assert recipe.elsewhere(None, []) is recipe
-    more = recipe.elsewhere(None, ["data.trajectories=10"])
+    assert elsewhere(recipe, None, []) is recipe
+    more = elsewhere(recipe, None, ["data.trajectories=10"])
     assert (more.data.seed, more.data.bodies) == (recipe.data.seed + 1, 3)
-    assert recipe.elsewhere(None, ["data.seed=7"]).data.seed == 7
-    assert recipe.elsewhere(None, ["data.seed=0"]) is recipe
-    again = recipe.elsewhere("spring", [])
+    assert elsewhere(recipe, None, ["data.seed=7"]).data.seed == 7
+    assert elsewhere(recipe, None, ["data.seed=0"]) is recipe
+    again = elsewhere(recipe, "spring", [])
     assert (again.data.seed, again.data.bodies) == (recipe.data.seed + 1, 3)
     learned = starts(recipe.dataset.train) | starts(recipe.dataset.valid)
     for other in (again, more, recipe):

@@ -13,15 +13,25 @@ from gnsim.datasets.systems import hamiltonian, simulate
 from gnsim.dynamics import SeparableHamiltonian
 from gnsim.errors import InputError
 from gnsim.integrators import RK4, Jumps
+from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.models.learned import Learned
+from gnsim.models.radial import RadialNetwork
 from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
 from gnsim.runs import RunFolder
 from gnsim.simulator import Simulator
-from gnsim.simulators import Evaluation, RolloutProtocol, SimulatorRecipe, evaluate
+from gnsim.simulators import (
+    Evaluation,
+    RolloutProtocol,
+    SimulatorRecipe,
+    TrainedSimulator,
+    evaluate,
+)
 from gnsim.simulators.files import table, write_evaluation
 from gnsim.simulators.rolling import lost, rolled_out
 from gnsim.state import State, Trajectory
+from gnsim.training.config import TrainingConfig
+from gnsim.training.fit import Fitted
 from gnsim.training.simulator_config import SimulatorConfig
 from gnsim.training.simulator_fit import FittedSimulator
 from gnsim.visualize.evaluation import evaluation_figure
@@ -68,9 +78,9 @@ def truth() -> Trajectory:
     return simulate("spring", trajectories=5, bodies=3, dim=2, frames=21, interval=0.05)
 
 
-def fitted(model: Learned, **settings: object) -> FittedSimulator:
+def fitted(model: Learned, **settings: object) -> TrainedSimulator:
     config = SimulatorConfig(model="hogn-separable", **settings)
-    return FittedSimulator(model, config, 0.05, 0.0)
+    return TrainedSimulator.of_simulator(FittedSimulator(model, config, 0.05, 0.0))
 
 
 def measured(
@@ -191,7 +201,7 @@ def test_jumps_are_evaluated_as_well(truth: Trajectory) -> None:
     model = SIMULATORS["delta"](SHAPE, 4, torch.Generator().manual_seed(0))
     config = SimulatorConfig(model="delta")
     found = evaluate(
-        FittedSimulator(model, config, 0.05, 0.0),
+        TrainedSimulator.of_simulator(FittedSimulator(model, config, 0.05, 0.0)),
         truth,
         RolloutProtocol(),
         None,
@@ -236,3 +246,23 @@ def test_the_median_of_the_table_is_the_one_of_the_figure(truth: Trajectory) -> 
     rows = {row.name: row for row in found.rows}
     drawn = evaluation_figure(found).axes[2].get_lines()[0].get_ydata()
     assert rows["own_energy_change"].median == pytest.approx(drawn[-1], rel=1e-12)
+
+
+@pytest.mark.parametrize(("coupling", "needs"), [("none", None), ("charges", 3)])
+def test_hidden_numbers_belong_to_the_bodies_of_the_training(
+    truth: Trajectory, coupling: str, needs: int | None
+) -> None:
+    network = RadialNetwork((), 4, torch.Generator().manual_seed(0))
+    model = CoupledPairs(network, Structure(coupling), 3).double()
+    model.x.fill_(0.1)
+    fitted = Fitted(model, 0.1, {})
+    trained = TrainedSimulator.of_pairs(fitted, TrainingConfig(), truth.dim, 0.05)
+    assert trained.bodies == needs
+    how = RolloutProtocol(steps=2)
+    assert evaluate(trained, truth, how, TRUE, lambda *told: None).settings["bodies"] == [3]
+    more = simulate("spring", trajectories=1, bodies=4, dim=2, frames=3, interval=0.05)
+    if needs is None:
+        how.require(trained, more)
+    else:
+        with pytest.raises(InputError, match=r"systems of 3 bodies.*inferred for each body"):
+            how.require(trained, more)

@@ -106,7 +106,7 @@ def test_the_true_motion_misses_nothing_and_errors_are_rates(
         end = window[1]
         off = (end.q + amount * dt * scales.velocity, end.p + amount * dt * scales.force)
         model.jump = lambda state, dt: state.moved(*off)  # type: ignore[method-assign]
-        return window_errors(model, Jumps(), window, 1)
+        return window_errors(model, model.scales, Jumps(), window, 1)
 
     assert beside(0.0).abs().max() < 1e-12
     assert beside(0.5).mean() == pytest.approx(0.5)
@@ -117,7 +117,9 @@ def test_errors_are_to_the_nearest_image(springs: tuple[Trajectory, Trajectory])
     path = replace(springs[0], box=box)
     model = untrained(path, replace(SMALL, model="ogn", precision="float64"), 0)
     errors = [
-        window_errors(model, RK4(), StepsOfFrames(one, 1, range(1, 2)).spread(20)[0], 1)
+        window_errors(
+            model, model.scales, RK4(), StepsOfFrames(one, 1, range(1, 2)).spread(20)[0], 1
+        )
         for one in (path, replace(path, q=path.q % box))
     ]
     assert (path.q % box - path.q).abs().max() > 1

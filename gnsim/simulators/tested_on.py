@@ -1,0 +1,70 @@
+"""The data that a trained simulator is evaluated on: its own held-out ones, or others."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from gnsim.config import as_mapping
+from gnsim.datasets import SOURCES, SYSTEMS, dynamics
+from gnsim.dynamics import Hamiltonian
+from gnsim.errors import InputError
+from gnsim.source_recipe import SourceRecipe
+
+
+def true_hamiltonian(recipe: SourceRecipe) -> Hamiltonian | None:
+    """The true H of a simulated source; None where nobody knows it, or energy is not kept."""
+    if recipe.source not in SYSTEMS:
+        return None
+    moving = dynamics(recipe.source, **asdict(recipe.data))
+    return moving if isinstance(moving, Hamiltonian) else None
+
+
+def elsewhere(recipe: SourceRecipe, source: str | None, settings: Sequence[str]) -> SourceRecipe:
+    """The same with other data: of `source`, or its own one with other ``data.KEY`` settings.
+
+    The seed of simulated data of its own source is the next one unless they name it: those of the
+    same seed could be among what was trained on.
+
+    Raises:
+        InputError: settings that are not of the data, or would have it learned from what it is
+            tested on: the seed of the training, or a file that is split anew.
+    """
+    for setting in settings:
+        if not setting.startswith("data."):
+            raise InputError(
+                f"setting '{setting.partition('=')[0]}': wanted data.KEY=VALUE, for the "
+                "simulator is trained; to change it, train into another folder"
+            )
+    if source is not None and not _is_own(recipe, source):
+        return type(recipe).of(source, recipe.seed, settings)
+    if not settings and (source is None or recipe.source not in SYSTEMS):
+        return recipe
+    if recipe.source not in SOURCES:
+        raise InputError(
+            f"setting '{settings[0].partition('=')[0]}': wanted none with the file of the "
+            "training, which would be split anew, its test part into what was trained on; "
+            "give other data with --on"
+        )
+    return _with(recipe, settings)
+
+
+def _is_own(recipe: SourceRecipe, source: str) -> bool:
+    if source in SOURCES or recipe.source in SOURCES:
+        return source == recipe.source
+    return Path(source).resolve() == Path(recipe.source).resolve()
+
+
+def _with(recipe: SourceRecipe, settings: Sequence[str]) -> SourceRecipe:
+    """The built-in source with other settings; `recipe` itself where they are its own."""
+    mine = [f"data.{k}={v}" for k, v in as_mapping(recipe.data).items() if v is not None]
+    seeded = recipe.source in SYSTEMS
+    other = [f"data.seed={recipe.data.seed + 1}"] if seeded else []
+    there = type(recipe).of(recipe.source, recipe.seed, [*mine, *other, *settings])
+    if there.data == recipe.data:
+        return recipe
+    if seeded and there.data.seed == recipe.data.seed:
+        raise InputError(
+            f"data.seed: wanted another than {recipe.data.seed}, that of the training, for its "
+            "trajectories could be among these; leave it out for the next one"
+        )
+    return there

@@ -1,0 +1,86 @@
+"""Whatever was trained, as one type to evaluate: a learned simulator, or a network of pairs."""
+
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gnsim.dynamics import Dynamics
+from gnsim.integrators import Integrator
+from gnsim.models.radial import RadialNetwork
+from gnsim.models.state_mlp import StateMLP
+from gnsim.training.config import TrainingConfig
+from gnsim.training.fit import Fitted
+from gnsim.training.simulator_config import method
+from gnsim.training.simulator_fit import FittedSimulator
+
+#: the network of pairs among the names of models
+PAIRS = "pairs"
+
+
+@dataclass(frozen=True)
+class TrainedSimulator:
+    """A model in double precision, and what its training says of how to roll it out.
+
+    It was trained for `dim` dimensions and reads `attributes`; for systems of so many `bodies`, or
+    of any number where that is None. `step` is the time of the shortest step of the training, taken
+    in `substeps` of the `integrator`. `settings` tell all of the training.
+    """
+
+    name: str
+    model: Dynamics
+    dim: int
+    attributes: tuple[str, ...]
+    bodies: int | None
+    integrator: str
+    step: float
+    substeps: int
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of_simulator(cls, fitted: FittedSimulator) -> "TrainedSimulator":
+        config, shape = fitted.config, fitted.model.shape
+        return cls(
+            config.model,
+            deepcopy(fitted.model).double(),
+            shape.dim,
+            shape.attributes,
+            shape.bodies if isinstance(fitted.model, StateMLP) else None,
+            config.integrator,
+            config.shortest * fitted.interval,
+            config.substeps,
+            {**asdict(config), "validation_error": fitted.validation_error},
+        )
+
+    @classmethod
+    def of_pairs(
+        cls, fitted: Fitted, config: TrainingConfig, dim: int, interval: float
+    ) -> "TrainedSimulator":
+        """A network of pairs, trained in `dim` dimensions on frames an `interval` apart."""
+        model, error = fitted.model, fitted.validation_error
+        if not isinstance(model.pair, RadialNetwork):
+            raise TypeError(f"wanted a RadialNetwork, found a {type(model.pair).__name__}")
+        told = {"validation_error": error if math.isfinite(error) else None}
+        return cls(
+            PAIRS,
+            deepcopy(model).double().canonical(),
+            dim,
+            model.pair.attributes,
+            None if model.coupling.of == "nobody" else model.bodies,
+            config.integrator,
+            interval,
+            config.substeps,
+            {"model": PAIRS, **asdict(config), **told},
+        )
+
+    @property
+    def why_so_many(self) -> str:
+        """What to do about other numbers of bodies than `bodies`."""
+        if self.name == PAIRS:
+            return "a number was inferred for each body of the training"
+        return "train it anew for these, or a graph network, which runs for any"
+
+    def method(self, name: str | None) -> Integrator:
+        """The integrator of a name, or its own for None."""
+        return method(name or self.integrator, self.model)
