@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gnsim.datasets.systems import simulate
-from gnsim.integrators import KahanLi6, Leapfrog
+from gnsim.integrators import KahanLi6, Leapfrog, Yoshida4
 from gnsim.models.coupled import Structure
 from gnsim.normal_equations import Normal, RefitError, _solve
 from gnsim.state import Trajectory
@@ -50,6 +50,7 @@ def test_a_wrong_form_does_not_become_the_truth() -> None:
     assert abs(float(fit.parameters[-1]) / STIFFNESS - 1) > 0.01
 
 
+@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(
     "text", ["2.0*mass_i*mass_j/(r + 0.3)**2", "0.7*mass_i*mass_j/(r + 0.6)**1.8"]
 )
@@ -73,6 +74,7 @@ def test_constants_have_not_the_error_of_the_integrator() -> None:
     assert bool((off[1] < 0.1 * off[0]).all())  # two halvings of a method of order two: a 16th
 
 
+@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("off", [0.6, 1.5])
 def test_hidden_masses_of_gravity(off: float) -> None:
     whole = gravity()
@@ -83,6 +85,7 @@ def test_hidden_masses_of_gravity(off: float) -> None:
     assert float(fit.parameters[0]) == pytest.approx(0.5, rel=FOUND)
 
 
+@pytest.mark.as_users_run_it
 def test_hidden_masses_of_springs() -> None:
     settings = {"trajectories": 1, "bodies": 3, "dim": 2, "frames": 61, "interval": 0.05}
     whole = simulate("spring", **settings)
@@ -110,7 +113,7 @@ def scatter() -> torch.Tensor:
     truth = torch.tensor([REST, STIFFNESS], dtype=torch.float64)
     off = []
     for seed in range(24):
-        problem = Problem.of(noisy(seed), 4, 20, KahanLi6(), 1)
+        problem = Problem.of(noisy(seed), 4, 20, Yoshida4(), 1)
         values, errors = refit(form, Structure("none"), problem).estimate(lambda p: p)
         off.append((values - truth).abs() / errors)
     return torch.stack(off)
@@ -156,7 +159,7 @@ def test_windows_that_are_lost_have_no_say_in_noise(monkeypatch: pytest.MonkeyPa
     stiff = simulate("spring", **settings, stiffness=2 * STIFFNESS)
     first = whole.batch[:, None] == 0
     mixed = replace(whole, q=whole.q.where(~first, stiff.q), p=whole.p.where(~first, stiff.p))
-    problem = Problem.of(shaken(mixed, 0.003, 0), 8, 20, KahanLi6(), 1)
+    problem = Problem.of(shaken(mixed, 0.003, 0), 8, 20, Yoshida4(), 1)
 
     def off() -> float:
         form = form_of(parse("2.0*r - 2.0", ("r",)))
