@@ -83,7 +83,8 @@ class Searched:
         if not others or not bool(explained.any()):
             return None
         each = [[*chosen, self.columns[term]] for term in others]
-        beside = [self.held_out.left_by(self.train.fit(c, here.left).x, c) for c in each]
+        fits = self.train.fits(each, here.left)
+        beside = [self.held_out.left_by(one.x, one.chosen) for one in fits]
         share = torch.where(explained, (torch.stack(beside) / left).sqrt(), torch.inf)
         term, body = divmod(int(share.argmin()), len(left))
         return Further(others[term], body, float(share[term, body]))

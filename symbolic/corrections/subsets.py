@@ -44,46 +44,79 @@ class Sums:
         begin; and then where each body would be explained best by itself. The mean logarithm has
         several minima, and where a body was far off before, its weight grows back too slowly.
         """
-        index = torch.tensor([*range(self.always), *chosen], dtype=torch.long)
-        gram, right = self.gram[:, index][:, :, index], self.right[:, index]
-        usual = self.square + self.count * _ROUNDING**2 if left is None else left
-        each = self._solved(gram, right)
-        alone = self._left(gram, right, each[:, :, None])
-        found = [self._settled(gram, right, begin) for begin in (usual, alone)]
-        x, left = min(found, key=lambda one: self.cost(one[1]))
-        return Solution(tuple(chosen), x, left, self.cost(left))
+        return self.fits([chosen], left)[0]
 
-    def _settled(self, gram: Tensor, right: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+    def fits(
+        self, subsets: Sequence[Sequence[int]], left: Tensor | None = None
+    ) -> list["Solution"]:
+        """As `fit`, for many subsets of equally many columns side by side: each is tiny."""
+        own = range(self.always)
+        index = torch.tensor([[*own, *chosen] for chosen in subsets], dtype=torch.long)
+        gram = self.gram[:, index[:, :, None], index[:, None]].transpose(0, 1).contiguous()
+        right = self.right[:, index].transpose(0, 1).contiguous()
+        usual = self.square + self.count * _ROUNDING**2 if left is None else left
+        alone = self._left(gram, right, self._solved(gram, right))
+        begins = (usual.expand(len(subsets), -1), alone)
+        ways = [zip(*self._settled(gram, right, begin), strict=True) for begin in begins]
+        found = []
+        for chosen, *both in zip(subsets, *ways, strict=True):
+            x, left = min(both, key=lambda one: self.cost(one[1]))
+            found.append(Solution(tuple(chosen), x, left, self.cost(left)))
+        return found
+
+    def _settled(
+        self,
+        gram: Float[Tensor, "subsets bodies columns columns"],
+        right: Float[Tensor, "subsets bodies columns"],
+        begin: Float[Tensor, "subsets bodies"],
+    ) -> tuple[Float[Tensor, "subsets columns"], Float[Tensor, "subsets bodies"]]:
         """Strengths, and what they leave, from these sizes on until they no longer change."""
+        strengths, left = torch.empty_like(right[:, 0]), begin.clone()
+        going = torch.arange(len(gram))
         for _ in range(_ROUNDS):
-            weight = self.evidence * self.count / left.clamp_min(_TINY)
-            a = (weight[:, None, None] * gram).sum(0)
-            b = (weight[:, None] * right).sum(0)
-            x = self._solved(a[None], b[None])[0]
-            before, left = left, self._left(gram, right, x)
-            if bool(((left / before).log().abs() < _SETTLED).all()):
+            before = left[going]
+            weight = self.evidence * self.count / before.clamp_min(_TINY)
+            a = (weight[..., None, None] * gram).sum(1)
+            b = (weight[..., None] * right).sum(1)
+            x = self._solved(a[:, None], b[:, None])
+            after = self._left(gram, right, x)
+            strengths[going], left[going] = x[:, 0], after
+            moves = ~((after / before).log().abs() < _SETTLED).all(1)
+            if not bool(moves.all()):
+                going, gram, right = going[moves], gram[moves], right[moves]
+            if not len(going):
                 break
-        return x, left
+        return strengths, left
 
     @staticmethod
     def _solved(
-        a: Float[Tensor, "some columns columns"], b: Float[Tensor, "some columns"]
-    ) -> Float[Tensor, "some columns"]:
+        a: Float[Tensor, "subsets some columns columns"], b: Float[Tensor, "subsets some columns"]
+    ) -> Float[Tensor, "subsets some columns"]:
         """Of several normal equations; the law's own numbers may have a scale nothing tells."""
-        size = a.diagonal(dim1=1, dim2=2).sqrt().clamp_min(_TINY)
-        scaled = (a / size[:, None] / size[:, :, None], (b / size)[..., None])
-        return torch.linalg.lstsq(*scaled, rcond=1e-14, driver="gelsd").solution[..., 0] / size
+        size = a.diagonal(dim1=2, dim2=3).sqrt().clamp_min(_TINY)
+        scaled = (a / size[..., None, :] / size[..., None], (b / size)[..., None])
+        # one by one: in a stack, last bits depend on where a matrix lies in memory
+        each = (
+            torch.linalg.lstsq(*one, rcond=1e-14, driver="gelsd").solution
+            for one in zip(*scaled, strict=True)
+        )
+        return torch.stack(list(each))[..., 0] / size
 
     def left_by(self, x: Float[Tensor, " some"], chosen: Sequence[int]) -> Float[Tensor, " bodies"]:
         """The sum of squares of each body that given strengths leave."""
         index = torch.tensor([*range(self.always), *chosen], dtype=torch.long)
-        return self._left(self.gram[:, index][:, :, index], self.right[:, index], x)
+        return self._left(self.gram[:, index][:, :, index], self.right[:, index], x[None])
 
-    def _left(self, gram: Tensor, right: Tensor, x: Tensor) -> Float[Tensor, " bodies"]:
-        """Of strengths [columns], or of some for each body [bodies, columns, 1]."""
-        if x.dim() == 1:
-            x = x.expand(len(gram), -1)[..., None]
-        left = self.square - 2 * (right[:, None] @ x).flatten() + (x.mT @ gram @ x).flatten()
+    def _left(
+        self,
+        gram: Float[Tensor, "*subsets bodies columns columns"],
+        right: Float[Tensor, "*subsets bodies columns"],
+        x: Float[Tensor, "*subsets #bodies columns"],
+    ) -> Float[Tensor, "*subsets bodies"]:
+        """Of strengths that all bodies share, or of some for each body."""
+        x = x[..., None]
+        explained = (right[..., None, :] @ x)[..., 0, 0]
+        left = self.square - 2 * explained + (x.mT @ gram @ x)[..., 0, 0]
         return torch.maximum(left, 1e-15 * self.square).clamp_min(0) + self.count * _ROUNDING**2
 
     def cost(self, left: Float[Tensor, " bodies"]) -> float:
@@ -227,4 +260,5 @@ def _best(
     equations: Sums, chosen: Sequence[int], candidates: Sequence[int], near: Solution
 ) -> Solution:
     others = [k for k in candidates if k not in chosen]
-    return min((equations.fit([*chosen, k], near.left) for k in others), key=lambda s: s.cost)
+    found = equations.fits([[*chosen, k] for k in others], near.left)
+    return min(found, key=lambda s: s.cost)

@@ -84,7 +84,8 @@ def test_terms_in_simple_ratios_share_a_velocity() -> None:
     ids=["near a ratio", "no ratio", "one term alone"],
 )
 def test_what_the_data_object_to_is_not_shared(strengths: list[float]) -> None:
-    assert "c" not in stated(strengths) and len(stated(strengths)) == len(strengths)
+    found = stated(strengths)
+    assert "c" not in found and len(found) == len(strengths)
 
 
 def test_names_that_the_law_has_are_not_taken() -> None:
