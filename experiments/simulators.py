@@ -93,9 +93,9 @@ def pairs(data: Dataset, integrator: str, seed: int) -> tuple[TrainedSimulator, 
     """The network of pairs, and its error on held-out windows as it is measured for the others."""
     config = TrainingConfig(coupling="none", terms="none", integrator=integrator)
     fitted = fit(data.train, data.valid, config, seed)
-    trained = TrainedSimulator.of_pairs(fitted, config, DIM, interval := float(data.train.t[1]))
+    trained = TrainedSimulator.of_pairs(fitted, config, data.train)
     scales = Scales(Shape(DIM, BODIES, ())).double()
-    scales.fit(data.train, interval)
+    scales.fit(data.train, data.train.interval)
     (windows,) = StepsOfFrames(data.valid, 1, range(1, 2)).spread(HELD_OUT_WINDOWS)
     by = INTEGRATORS[integrator]()
     with torch.no_grad():

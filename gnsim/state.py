@@ -154,6 +154,11 @@ class Trajectory(_System):
     def velocity(self) -> Float[Tensor, "time nodes dim"]:
         return self.p / self.mass[:, None]
 
+    @property
+    def interval(self) -> float:
+        """The mean time from one frame to the next."""
+        return float(self.t[-1] - self.t[0]) / (len(self) - 1)
+
     def to(self, dtype: torch.dtype) -> "Trajectory":
         """The same numbers in another floating-point precision."""
         return replace(

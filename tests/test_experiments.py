@@ -58,7 +58,9 @@ def test_the_page_of_simulators_is_made_from_the_results(monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(FILE.parent)
     page = script(FILE.with_name("simulator_page.py"))
     assert page.page() == (ROOT / "docs" / "simulator_results.md").read_text()
-    assert page.number([1.0, None, None]) == "lost" and page.number([None]) == "–"
+    assert page.number([1.0, None, None]) == page.number([None]) == "lost"
+    assert page.of_bodies([{"4": 0.5}, {"4": None}, {"4": None}], "4") == "lost"
+    assert page.of_bodies([{}], "4") == "–"
 
 
 def spring_law(stiffness: float, error: float, status: str = "verified") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``gnsim evaluate``: how good a learned simulator is on what it has not seen."""
+"""``gnsim evaluate``: how good a trained simulator or network is on what it has not seen."""
 
 from pathlib import Path
 from typing import Annotated

@@ -5,9 +5,13 @@
 
 with the attributes a, the velocity V of the centre of mass, and numbers g common to all. After
 P. Battaglia et al. (arXiv:1806.01261), as used by A. Sanchez-Gonzalez et al. (arXiv:1909.12790).
-Where a block is differentiated by momenta, motion is seen as momentum: that of a pair about its
-own centre of mass, ``mu_ij (v_j - v_i) / m v`` with the reduced mass mu, and ``m_i (v_i - V) /
-m v``. A light body then takes no more from the network of a heavy one than the heavy one itself.
+Where a block is differentiated by momenta, they stand for the velocities, with a scale of mass m:
+
+    mu_ij (v_j - v_i) / m v         mu_ij = m_i m_j / (m_i + m_j), the momentum of a pair about
+    m_i (v_i - V) / m v             its own centre of mass
+
+Derivatives of these by p_i are at most 1 / m v. Those of velocities are 1 / (m_i v): an error of
+the energy of a heavy body would enter the velocity of a light one beside it many times over.
 """
 
 from enum import Enum
@@ -75,12 +79,12 @@ class GraphBlock(nn.Module):
         nodes = scales.columns(state, slice(None))
         if self.motion is not Motion.NONE:
             u = relative_velocity(state) / scales.velocity
-            between = u[source] - u[target]
+            relative = u[source] - u[target]
             if self.motion is Motion.MOMENTA:
                 mass = (state.mass / scales.mass)[:, None]
-                one, other = mass[source], mass[target]
-                u, between = mass * u, one * other / (one + other) * between
-            edges.append(between)
+                m_source, m_target = mass[source], mass[target]
+                u, relative = mass * u, m_source * m_target / (m_source + m_target) * relative
+            edges.append(relative)
             nodes.append(u)
         if common is not None:
             edges.append(common.expand(len(d), -1))

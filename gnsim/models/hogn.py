@@ -22,8 +22,9 @@ class HOGN(Learned, Hamiltonian):
     """``H = P^2 / 2M + E sum_i (y_i + (m_i / m) z((v_i - V) / v, a_i))``: a general H(q, p).
 
     P, V and M are momentum, velocity and mass of the system, y comes of a `GraphBlock` that sees
-    momenta, z of a network of what each body has by itself, and ``E = m v^2`` is a scale. So dH/dp
-    has one size for all masses: y could express what z does, for one mass. Not separable.
+    momenta, z of a network of what each body has by itself, and ``E = m v^2`` is a scale. z carries
+    the kinetic energy: times m_i, its derivative by p_i has the size of v for every mass. So has
+    that of y, for momenta are of the size of m_i. Not separable.
 
     By construction symmetric under permutations, translations and boosts, which add to dq/dt and
     leave dp/dt; the total momentum is conserved, and P / M is the velocity of the centre of mass.

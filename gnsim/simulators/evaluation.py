@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gnsim.discovery.rollouts import with_hidden
 from gnsim.dynamics import Dynamics, Hamiltonian
 from gnsim.metrics import (
     EnergyDrift,
@@ -71,7 +72,7 @@ def evaluate(
     protocol.require(trained, truth)
     model, integrator = trained.model, trained.method(protocol.integrator)
     stride, substeps = protocol.frames_and_substeps(trained, truth)
-    truth = truth.frames(slice(0, None, stride)).to(torch.float64)
+    truth = with_hidden(truth.frames(slice(0, None, stride)).to(torch.float64), model)
     truth = truth.frames(slice(None if protocol.steps is None else protocol.steps + 1))
 
     def relay(done: int, total: int) -> None:

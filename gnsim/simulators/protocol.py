@@ -45,13 +45,12 @@ class RolloutProtocol:
         Raises:
             InputError: neither is the step a number of frames, nor a frame a number of steps.
         """
-        interval = float(truth.t[-1] - truth.t[0]) / (len(truth) - 1)
-        frames = self.step(trained) / interval
+        frames = self.step(trained) / truth.interval
         stride, parts = max(1, round(frames)), max(1, round(1 / frames))
         if abs(frames * parts / stride - 1) > _WHOLE:
             raise InputError(
                 f"--dt: wanted a step of a whole number of frames, or of one over such a number, "
-                f"found {frames:g} frames of {interval:g}; give another factor"
+                f"found {frames:g} frames of {truth.interval:g}; give another factor"
             )
         return stride, parts * trained.substeps
 
@@ -73,7 +72,7 @@ class RolloutProtocol:
         if trained.bodies is not None and other:
             raise InputError(
                 f"data: wanted systems of {trained.bodies} bodies, as '{trained.name}' was "
-                f"trained for, found one of {min(other)}; {trained.why_so_many}"
+                f"trained for, found one of {min(other)}; {trained.for_other_bodies}"
             )
         Simulator(trained.model, trained.method(self.integrator))
         stride, _ = self.frames_and_substeps(trained, truth)

@@ -59,7 +59,7 @@ def evaluate_in(
     recipe = recipe_in(path)
     require_place(path)
     there = elsewhere(recipe, source, settings)
-    simulator = _trained(path, recipe)
+    simulator = _simulator_in(path, recipe)
     truth, hamiltonian = there.dataset.test, true_hamiltonian(there)
     protocol.require(simulator, truth)
     if there is not recipe:
@@ -70,13 +70,11 @@ def evaluate_in(
         return found, write_evaluation(found, folder, there, own=there is recipe)
 
 
-def _trained(path: Path, recipe: SimulatorRecipe | Recipe) -> TrainedSimulator:
+def _simulator_in(path: Path, recipe: SimulatorRecipe | Recipe) -> TrainedSimulator:
     """What stands in a run folder. Raises InputError where nothing was trained on these data."""
     if isinstance(recipe, Recipe):
         fitted = trained(path, recipe)
-        train = recipe.dataset.train
-        interval = float(train.t[-1] - train.t[0]) / (len(train) - 1)
-        return TrainedSimulator.of_pairs(fitted, recipe.config.training, train.dim, interval)
+        return TrainedSimulator.of_pairs(fitted, recipe.config.training, recipe.dataset.train)
     file = path / _MODEL
     if not file.is_file():
         raise InputError(f"{file}: there is no trained simulator yet; run gnsim train first")

@@ -10,9 +10,11 @@ from gnsim.dynamics import Dynamics
 from gnsim.integrators import Integrator
 from gnsim.models.radial import RadialNetwork
 from gnsim.models.state_mlp import StateMLP
+from gnsim.state import Trajectory
 from gnsim.training.config import TrainingConfig
 from gnsim.training.fit import Fitted
-from gnsim.training.simulator_config import method
+from gnsim.training.model_file import written
+from gnsim.training.simulator_config import AUTO, method
 from gnsim.training.simulator_fit import FittedSimulator
 
 #: the network of pairs among the names of models
@@ -24,8 +26,9 @@ class TrainedSimulator:
     """A model in double precision, and what its training says of how to roll it out.
 
     It was trained for `dim` dimensions and reads `attributes`; for systems of so many `bodies`, or
-    of any number where that is None. `step` is the time of the shortest step of the training, taken
-    in `substeps` of the `integrator`. `settings` tell all of the training.
+    of any number where that is None: `for_other_bodies` says what to do about others. `step` is the
+    time of the shortest step of the training, taken in `substeps` of the `integrator`. `settings`
+    tell all of the training, and what it found.
     """
 
     name: str
@@ -33,6 +36,7 @@ class TrainedSimulator:
     dim: int
     attributes: tuple[str, ...]
     bodies: int | None
+    for_other_bodies: str
     integrator: str
     step: float
     substeps: int
@@ -47,6 +51,7 @@ class TrainedSimulator:
             shape.dim,
             shape.attributes,
             shape.bodies if isinstance(fitted.model, StateMLP) else None,
+            "train it anew for these, or a graph network, which runs for any",
             config.integrator,
             config.shortest * fitted.interval,
             config.substeps,
@@ -55,32 +60,30 @@ class TrainedSimulator:
 
     @classmethod
     def of_pairs(
-        cls, fitted: Fitted, config: TrainingConfig, dim: int, interval: float
+        cls, fitted: Fitted, config: TrainingConfig, train: Trajectory
     ) -> "TrainedSimulator":
-        """A network of pairs, trained in `dim` dimensions on frames an `interval` apart."""
+        """A network of pairs that learned from `train`."""
         model, error = fitted.model, fitted.validation_error
         if not isinstance(model.pair, RadialNetwork):
             raise TypeError(f"wanted a RadialNetwork, found a {type(model.pair).__name__}")
-        told = {"validation_error": error if math.isfinite(error) else None}
+        of_terms = {term.weight for term in model.terms if term.weight}
+        told = {
+            "structure": written(model.structure),
+            "median_relative_error": error if math.isfinite(error) else None,
+        }
         return cls(
             PAIRS,
             deepcopy(model).double().canonical(),
-            dim,
-            model.pair.attributes,
+            train.dim,
+            tuple(sorted({*model.pair.attributes, *of_terms})),
             None if model.coupling.of == "nobody" else model.bodies,
+            "a number was inferred for each body of the training",
             config.integrator,
-            interval,
+            train.interval,
             config.substeps,
             {"model": PAIRS, **asdict(config), **told},
         )
 
-    @property
-    def why_so_many(self) -> str:
-        """What to do about other numbers of bodies than `bodies`."""
-        if self.name == PAIRS:
-            return "a number was inferred for each body of the training"
-        return "train it anew for these, or a graph network, which runs for any"
-
     def method(self, name: str | None) -> Integrator:
-        """The integrator of a name, or its own for None."""
-        return method(name or self.integrator, self.model)
+        """The integrator of a name; its own for None and ``auto``."""
+        return method(self.integrator if name in (None, AUTO) else name, self.model)

@@ -94,7 +94,6 @@ def untrained(train: Trajectory, config: SimulatorConfig, seed: int) -> Learned:
     names = tuple(sorted(name for name, value in train.attributes.items() if varies(value)))
     shape = Shape(train.dim, train.num_nodes // train.num_systems, names)
     model = SIMULATORS[config.model](shape, config.hidden, torch.Generator().manual_seed(seed))
-    interval = float(train.t[-1] - train.t[0]) / (len(train) - 1)
     strides = config.strides
-    model.scales.fit(train, interval * sum(strides) / len(strides))
+    model.scales.fit(train, train.interval * sum(strides) / len(strides))
     return model.to(PRECISIONS[config.precision])

@@ -127,8 +127,7 @@ def fit_simulator(
     """
     task = Imitation(untrained(train, config, seed), train, valid, config)
     run(task, config, seed, folder, data_hash, progress)
-    interval = float(train.t[-1] - train.t[0]) / (len(train) - 1)
-    return FittedSimulator(task.model, config, interval, task.validation_error())
+    return FittedSimulator(task.model, config, train.interval, task.validation_error())
 
 
 def _plan(model: Learned, config: SimulatorConfig) -> dict[str, Any]:
