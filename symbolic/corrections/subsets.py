@@ -50,6 +50,8 @@ class Sums:
         self, subsets: Sequence[Sequence[int]], left: Tensor | None = None
     ) -> list["Solution"]:
         """As `fit`, for many subsets of equally many columns side by side: each is tiny."""
+        if not subsets:
+            return []
         own = range(self.always)
         index = torch.tensor([[*own, *chosen] for chosen in subsets], dtype=torch.long)
         gram = self.gram[:, index[:, :, None], index[:, None]].transpose(0, 1).contiguous()
@@ -260,5 +262,7 @@ def _best(
     equations: Sums, chosen: Sequence[int], candidates: Sequence[int], near: Solution
 ) -> Solution:
     others = [k for k in candidates if k not in chosen]
+    if not others:
+        raise ValueError("no candidate was given that is not chosen already")
     found = equations.fits([[*chosen, k] for k in others], near.left)
     return min(found, key=lambda s: s.cost)

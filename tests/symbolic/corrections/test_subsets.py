@@ -1,12 +1,12 @@
 """Forces that explain what is left, among many that nearly do; dimensions and simple ratios."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 import torch
 
 from gnsim.symbolic.corrections.structure import simple_multiples
-from gnsim.symbolic.corrections.subsets import Equations, grown
+from gnsim.symbolic.corrections.subsets import Equations, Sums, grown
 
 UNITS, BODIES, COLUMNS = 400, 3, 12
 EVEN = torch.ones(BODIES, dtype=torch.float64)
@@ -38,6 +38,46 @@ def test_the_right_columns_are_found_one_after_the_other() -> None:
     )
     gains = [one.cost - other.cost for one, other in pairwise(path)]
     assert gains[0] > 0.1 and gains[1] > 1 and gains[2] < 0.02
+
+
+def random_sums(seed: int, rank: int, always: int = 0) -> Sums:
+    """Of eight columns that are sums of `rank` independent ones."""
+    generator = torch.Generator().manual_seed(seed)
+    few = torch.randn(BODIES, rank, UNITS, generator=generator, dtype=torch.float64)
+    mixed = torch.randn(8, 8, generator=generator, dtype=torch.float64)[:, :rank] @ few
+    y = mixed[:, 0] + 0.1 * torch.randn(BODIES, UNITS, generator=generator, dtype=torch.float64)
+    count = torch.full((BODIES,), float(UNITS), dtype=torch.float64)
+    right, square = (mixed @ y[..., None])[..., 0], y.square().sum(1)
+    return Sums(mixed @ mixed.mT, right, square, count, EVEN, always)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("always", [0, 2])
+@pytest.mark.parametrize("rank", [1, 2, 5, 8])
+@pytest.mark.parametrize("seed", range(3))
+def test_side_by_side_and_alone_are_the_same_to_the_bit(
+    seed: int, rank: int, always: int, begun: bool
+) -> None:
+    """Also where columns depend on each other, and nothing tells their strengths apart."""
+    sums = random_sums(seed, rank, always)
+    left = sums.fit([]).left if begun else None
+    for size in (0, 1, 3):
+        subsets = list(combinations(range(always, 8), size))
+        found = sums.fits(subsets, left)
+        assert [one.chosen for one in found] == subsets
+        for together, chosen in zip(found, subsets, strict=True):
+            alone = sums.fit(chosen, left)
+            assert torch.equal(together.x, alone.x)
+            assert torch.equal(together.left, alone.left)
+            assert together.cost == alone.cost
+
+
+def test_of_nothing_there_is_no_best() -> None:
+    sums = random_sums(0, 8)
+    assert sums.fits([]) == []
+    with pytest.raises(ValueError, match="no candidate was given"):
+        # the same column twice: once it is chosen, nothing is left to add
+        grown(sums, [3, 3], 2)
 
 
 def test_a_noisy_body_has_no_say() -> None:
