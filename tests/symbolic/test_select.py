@@ -25,7 +25,7 @@ from gnsim.symbolic.refit import Begun, begin, refit
 from gnsim.symbolic.select import Selection, select
 
 ONE = torch.ones(1, dtype=torch.float64)
-#: a third of the cost of sixth order, where noise is larger than its error
+#: fourth order: a third of the cost, where more than the error of its steps is at stake
 CHEAP = Yoshida4()
 
 
@@ -194,6 +194,7 @@ def test_a_constant_that_may_as_well_be_zero_is_dropped() -> None:
 
 @pytest.mark.as_users_run_it
 def test_in_noise_the_first_frames_leave_hopeless_forms_behind() -> None:
+    # at 0.1, steps of fourth order err by more than the noise where bodies pass close by
     path = simulate(
         "spring", trajectories=50, bodies=3, dim=2, frames=13, interval=0.07, noise=0.003
     )

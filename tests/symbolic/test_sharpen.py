@@ -46,7 +46,7 @@ def network(off: float) -> CoupledPairs:
     return model
 
 
-#: a third of the cost of sixth order, where noise or a bound is larger than its error
+#: fourth order: a third of the cost, where more than the error of its steps is at stake
 CHEAP = Yoshida4()
 
 

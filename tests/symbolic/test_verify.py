@@ -26,7 +26,7 @@ from gnsim.symbolic.verify import Inertia, verify
 KNOWN = {"k": Constant(2.0, 1e-3)}
 VAGUE = {"k": Constant(2.0, 1e-3), "c1": Constant(0.1, 0.05)}
 EXACT = KahanLi6()
-#: a third of its cost, where noise or a missing force is larger than the error of its steps
+#: fourth order: a third of the cost, where more than the error of its steps is at stake
 CHEAP = Yoshida4()
 
 
