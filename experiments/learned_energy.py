@@ -14,7 +14,7 @@ for exponentially long (Hairer, Lubich, Wanner, Geometric Numerical Integration,
 Springs of a chain do not shrink to nothing. Where all pairs are joined, bodies meet, and the energy
 has a cusp there: ``cusp`` is that case, by the true law, for a tenth of the time.
 
-Fifteen minutes a seed, one thread.
+Fifteen minutes a seed, one thread; half as long again beside other work.
 """
 
 import sys

@@ -14,7 +14,7 @@ Systems are of five bodies in the plane: springs without rest length between bod
 and gravity of the plane (a force of 1 / r, softened, from which nothing escapes) between equal
 ones; also of four and of ten bodies, which no model was trained for.
 
-Three to eight minutes a case, on one thread.
+One to eight minutes a case, on one thread.
 """
 
 import math
