@@ -10,7 +10,8 @@ from statistics import mean, median
 from typing import Any
 
 from readme_tables import load
-from simulators import MODELS, OWN, PAIRS, SYSTEMS
+from simulators import MODELS, OWN, PAIRS, PARTS, SEEDS, SYSTEMS, cases, named
+from zero_shot import SIZES
 
 from gnsim.atomic import write_atomic
 
@@ -19,7 +20,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "simulator_results.md"
 INTRODUCTION = """# What learned simulators do
 
 Made by `python experiments/simulator_page.py` from `experiments/results`, where each case has its
-commit, versions and settings. The models are those of [simulators.md](simulators.md)."""
+commit, versions and settings. The models are those of [simulators.md](simulators.md). Cases without
+a row are not measured yet: {missing}."""
 
 ENERGY = """## A million steps
 
@@ -32,29 +34,36 @@ momenta change."""
 ZERO_SHOT = """## More bodies than it was trained with
 
 `python experiments/zero_shot.py`: networks of pairs, trained on eight bodies, over five units of
-time. The error is the root mean square over bodies and times of what positions are off by; beside
-it that of the median body, and how far bodies move. Means over the seeds. In large systems few
-bodies are at an end, and those at the ends of chains are thrown about most, so that errors of all
-bodies fall with the size; those of the median body need not."""
+time. Lattices are moved by the network that learned chains. There are as many systems as have 4,096
+bodies together; edges are those of all of them. The error is the root mean square over bodies and
+times of what positions are off by; as few bodies make most of it, that of the median body stands
+beside it, and how far bodies move (way). Means over the seeds."""
 
 TABLE = """## Across integrators and time steps
 
-`python experiments/simulators.py`. Springs are without rest length, between bodies of many masses:
-with one, the energy has a cusp where bodies meet, which no smooth network has. Gravity (`r1`) is
-that of the plane, softened, from which nothing escapes, between equal masses: of unequal ones few
-make nearly all of the force, and a hundred systems hardly show the heaviest. `pairs` is the network
-of `gnsim discover`, told that nothing is hidden and no terms act; it keeps the weights that
-predict held-out windows best, where the others choose nothing by them.
+`python experiments/simulators.py`: five bodies in the plane, learned from a hundred trajectories.
+Springs are without rest length, a linear system, between bodies of many masses: with a rest length,
+the energy has a cusp where bodies meet, which no smooth network has. Gravity (`r1`) is that of the
+plane, softened by .3, from which nothing escapes, between equal masses: of unequal ones few make
+nearly all of the force, and a hundred systems hardly show the heaviest. `pairs` is the network of
+`gnsim discover`, told that nothing is hidden and no terms act; it keeps the weights that predict
+held-out windows best, where the others choose nothing by them.
 
 Held-out windows: the error of a step, a root mean square over the usual size of a velocity and of a
 force. Then errors of positions over their spread, in the first unit of time (twenty steps of the
 shortest trained length), by the integrator of the training, in steps of a quarter to four times
 that length; and for systems of other sizes. Over 1,000 steps: the root mean square of what the true
-energy is off by, its drift per unit of time, and what it is off by at most in 99 of 100
-trajectories (of 50: nearly the worst); by how much the simulator's own energy changes, which is the
-error of its steps; and for how long, of 50 units of time, positions are valid. Energies are over
-the larger of |H| and the kinetic energy. Medians over trajectories and seeds; training beside other
-work."""
+energy is off by, its drift per unit of time, and that root mean square in the worst but one in a
+hundred trajectories (interpolated, of 50); by how much the simulator's own energy changes, which is
+the error of its steps; and for how long, of 50 units of time, positions are valid. Energies are
+over the larger of |H| and the kinetic energy. Medians over trajectories and seeds; training beside
+other work.
+
+Energies of `pairs` and `hogn-separable` are off by what their integrators make of steps of this
+length where bodies meet, as their own H shows; that of `hogn` is smoother and taken by RK4. A
+network that summed over five bodies has learned their number too: OGN, and HOGN trained at one
+step, are several times as far off with four, `pairs` are not. An energy that is off by more than it
+holds says that most rollouts were lost, and how far says nothing."""
 
 CLAIMS = """## What the table says of the published claims
 
@@ -70,8 +79,9 @@ unit of time in steps of half and of twice the trained length, over that at the 
   drifts less in {ogn_drift}. Neither has an energy to keep: what they are off by is what they have
   learned wrong, and where both learned the step equally well, either may be the better.
 - In half and twice the trained step, errors of OGN and HOGN are at most {most:.2f} times those in
-  the trained one. Those of DeltaGN, where it knows one step alone, are {least:.0f} times as large
-  or more: it has not been shown how the change goes with the step."""
+  the trained one; in four times it, the error of RK4 itself shows. Those of DeltaGN, where it knows
+  one step alone, are {least:.0f} times as large or more: it has not been shown how the change goes
+  with the step."""
 
 INTEGRATORS = """## Trained by one integrator, rolled out by another
 
@@ -83,13 +93,13 @@ LEARNED = 0.1
 THREE = ("hogn", "ogn", "delta")
 
 
-def energy(cases: dict[str, Any]) -> list[str]:
+def energy(results: dict[str, Any]) -> list[str]:
     rows = [
         "| | steps | drift of its own H | fluctuation | falls | drift of the true H | "
         "fluctuation | momentum | angular momentum |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for case, found in sorted(cases.items()):
+    for case, found in sorted(results.items()):
         run = found.get("leapfrog")
         if run is None:
             continue
@@ -103,14 +113,14 @@ def energy(cases: dict[str, Any]) -> list[str]:
     return rows
 
 
-def zero_shot(cases: dict[str, Any]) -> list[str]:
+def zero_shot(results: dict[str, Any]) -> list[str]:
     rows = [
         "| | bodies | seeds | edges in all | error | over that of 8 | median body | over that of 8 "
         "| way | ms a step | GB at most |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     by_size: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    for case, found in cases.items():
+    for case, found in results.items():
         shape, *rest = case.split(", ")
         if rest:
             by_size[shape, int(rest[0].split()[0])].append(found)
@@ -128,24 +138,24 @@ def zero_shot(cases: dict[str, Any]) -> list[str]:
     return rows
 
 
-def times(cases: dict[str, Any]) -> list[str]:
-    if "time" not in cases:
+def times(results: dict[str, Any]) -> list[str]:
+    if "time" not in results:
         return []
     parts = [
         f"{edges}: {1e3 * seconds:.2f} ms, {1e6 * seconds / int(edges.split()[0]):.2f} us an edge"
-        for edges, seconds in cases["time"]["seconds a step"].items()
+        for edges, seconds in results["time"]["seconds a step"].items()
     ]
     return ["Of one lattice, a step, on one thread: " + "; ".join(parts) + "."]
 
 
-def table(cases: dict[str, Any]) -> list[str]:
+def table(results: dict[str, Any]) -> list[str]:
     rows = [
         "| system | model | trained by, in | seeds | held-out windows | ¼ | ½ | 1 | 2 | 4 | "
         "4 bodies | 10 bodies | H off | drift of H | 99 in 100 | own H | valid | training, s |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for case, found in sorted(cases.items(), key=lambda item: order(item[0])):
+    for case, found in sorted(results.items(), key=lambda item: order(item[0])):
         if is_usual(case):
             kinds[case.rsplit(", seed", 1)[0]].append(found)
     for kind, found in kinds.items():
@@ -196,7 +206,7 @@ def of_bodies(others: list[dict[str, Any]], bodies: str) -> str:
     return number(one[bodies] for one in others) if all(others) else "–"
 
 
-def claims(cases: dict[str, Any]) -> tuple[str, list[str]]:
+def claims(results: dict[str, Any]) -> tuple[str, list[str]]:
     """What the rows say, and the rows."""
     rows = [
         "| system, trained in | H off: HOGN | OGN | DeltaGN | drift of H: HOGN | OGN | DeltaGN | "
@@ -204,15 +214,15 @@ def claims(cases: dict[str, Any]) -> tuple[str, list[str]]:
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     found, left_out = [], 0
-    for case in sorted(filter(is_usual, cases), key=order):
+    for case in sorted(filter(is_usual, results), key=order):
         system, model, _, steps, seed = case.split(", ")
         names = [f"{system}, {m}, {OWN.get(m, 'rk4')}, {steps}, {seed}" for m in THREE]
-        if model != "ogn" or not all(name in cases for name in names):
+        if model != "ogn" or not all(name in results for name in names):
             continue
-        if max(cases[name]["held-out windows"] for name in names) > LEARNED:
+        if max(results[name]["held-out windows"] for name in names) > LEARNED:
             left_out += 1
             continue
-        numbers = list(zip(*(compared(cases[name], name) for name in names), strict=True))
+        numbers = list(zip(*(compared(results[name], name) for name in names), strict=True))
         found.append((steps, numbers))
         cells = " | ".join(number([value]) for three in numbers for value in three)
         rows.append(f"| {system}, {steps}, {seed} | {cells} |")
@@ -242,11 +252,11 @@ def compared(found: dict[str, Any], name: str) -> list[float]:
     return [*energies, half / one, twice / one]
 
 
-def integrators(cases: dict[str, Any]) -> list[str]:
+def integrators(results: dict[str, Any]) -> list[str]:
     """For each model a row for each integrator it was trained by."""
     found = {
         (model, integrator): one["error per unit of time"]
-        for case, one in cases.items()
+        for case, one in results.items()
         for system, model, integrator, steps, seed in [case.split(", ")]
         if (system, steps, seed) == ("spring", "one step", "seed 0")
         and model in ("ogn", "hogn", "hogn-separable")
@@ -275,9 +285,32 @@ def number(values: Iterable[float | None]) -> str:
     return f"{found:.2g}" if found < float("inf") else "lost"
 
 
+def missing(simulated: dict[str, Any], zero: dict[str, Any], kept: dict[str, Any]) -> str:
+    """How many cases of each experiment have no result."""
+    wanted = {
+        **{f"simulators.py {part}": ([*map(named, cases(part))], simulated) for part in PARTS},
+        "zero_shot.py": (
+            [
+                f"{shape}, {n} bodies, seed {k}"
+                for k in SEEDS
+                for shape in SIZES
+                for n in SIZES[shape]
+            ],
+            zero,
+        ),
+        "learned_energy.py": ([f"seed {k}" for k in SEEDS], kept),
+    }
+    counts = {
+        part: (sum(name not in found for name in names), len(names))
+        for part, (names, found) in wanted.items()
+    }
+    told = [f"{absent} of {whole} of {part}" for part, (absent, whole) in counts.items() if absent]
+    return ", ".join(told) or "none"
+
+
 def page() -> str:
     zero, kept, simulated = (load(x) for x in ("zero_shot", "learned_energy", "simulators"))
-    parts = [[INTRODUCTION]]
+    parts = [[INTRODUCTION.format(missing=missing(simulated, zero, kept))]]
     if simulated:
         parts += [[TABLE], table(simulated)]
         said, rows = claims(simulated)

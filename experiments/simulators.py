@@ -63,6 +63,8 @@ OTHER_BODIES, SEEDS = (4, 10), ("0", "1", "2")
 #: seeds of what is tested on, apart from those that are learned from
 ANOTHER = 1_000
 
+PARTS = ("main", "steps", "integrators")
+
 Case = tuple[str, str, str, str, str]
 
 
@@ -174,17 +176,20 @@ def cases(part: str) -> list[Case]:
     ]
 
 
+def named(case: Case) -> str:
+    model, integrator, longest, system, seed = case
+    steps = "one step" if longest == "1" else f"steps of 1 to {longest} frames"
+    return f"{system}, {model}, {integrator}, {steps}, seed {seed}"
+
+
 def main(parts: list[str]) -> None:
     for part in parts:
         for case in cases(part):
-            model, integrator, longest, system, seed = case
-            steps = "one step" if longest == "1" else f"steps of 1 to {longest} frames"
-            name = f"{system}, {model}, {integrator}, {steps}, seed {seed}"
-            result = record("simulators", name, *case)
-            print(name, f"{result['held-out windows']:.3g}", flush=True)
+            result = record("simulators", named(case), *case)
+            print(named(case), f"{result['held-out windows']:.3g}", flush=True)
 
 
 if __name__ == "__main__":
     if measuring(measure):
         sys.exit()
-    main(sys.argv[1:] or ["main", "steps", "integrators"])
+    main(sys.argv[1:] or list(PARTS))
