@@ -31,6 +31,7 @@ from gnsim.datasets.systems import hamiltonian, simulate
 from gnsim.integrators import INTEGRATORS
 from gnsim.models.scales import Scales, Shape
 from gnsim.simulators import Evaluation, RolloutProtocol, TrainedSimulator, evaluate
+from gnsim.simulators.trained import PAIRS
 from gnsim.state import Trajectory
 from gnsim.training.config import TrainingConfig
 from gnsim.training.fit import fit
@@ -39,7 +40,6 @@ from gnsim.training.simulator_fit import fit_simulator
 from gnsim.training.window_errors import StepsOfFrames, window_errors
 
 MODELS = ("mlp", "delta", "ogn", "hogn", "hogn-separable")
-PAIRS = "pairs"
 #: the integrators of the paper: Runge-Kutta and symplectic ones, of orders 1, 2 and 4
 RUNGE_KUTTA = ("euler", "rk2", "rk4")
 SYMPLECTIC = ("symplectic_euler", "leapfrog", "yoshida4")
