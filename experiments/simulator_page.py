@@ -6,12 +6,15 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from typing import Any
 
 from readme_tables import load
 from simulators import MODELS, OWN, PAIRS, PARTS, SEEDS, SYSTEMS, cases, named
+from throughput import SIZES as BODIES
+from throughput_table import throughput
 from zero_shot import SIZES
+from zero_shot_table import zero_shot
 
 from gnsim.atomic import write_atomic
 
@@ -30,14 +33,6 @@ springs, and moves ten others by leapfrog in double precision. Of its own H, the
 from the first tenth of the steps to the last, and the fluctuation about the mean; the same of the
 true H; by how much the fluctuation of its own H falls when the step is halved; by how much the
 momenta change."""
-
-ZERO_SHOT = """## More bodies than it was trained with
-
-`python experiments/zero_shot.py`: networks of pairs, trained on eight bodies, over five units of
-time. Lattices are moved by the network that learned chains. There are as many systems as have 4,096
-bodies together; edges are those of all of them. The error is the root mean square over bodies and
-times of what positions are off by; as few bodies make most of it, that of the median body stands
-beside it, and how far bodies move (way). Means over the seeds."""
 
 TABLE = """## Across integrators and time steps
 
@@ -111,41 +106,6 @@ def energy(results: dict[str, Any]) -> list[str]:
             f"{run['angular momentum changes by']:.0e} |"
         )
     return rows
-
-
-def zero_shot(results: dict[str, Any]) -> list[str]:
-    rows = [
-        "| | bodies | seeds | edges in all | error | over that of 8 | median body | over that of 8 "
-        "| way | ms a step | GB at most |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    by_size: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    for case, found in results.items():
-        shape, *rest = case.split(", ")
-        if rest:
-            by_size[shape, int(rest[0].split()[0])].append(found)
-    for (shape, bodies), found in by_size.items():
-        few = by_size[shape, 8]
-        error, off = (mean(one[name] for one in found) for name in ("error", "median body"))
-        rows.append(
-            f"| {shape} | {bodies:,} | {len(found)} | {found[0]['edges']:,} | {error:.3f} | "
-            f"{error / mean(one['error'] for one in few):.2f} | {off:.4f} | "
-            f"{off / mean(one['median body'] for one in few):.2f} | "
-            f"{mean(one['way'] for one in found):.2f} | "
-            f"{1e3 * median(one['seconds a step'] for one in found):.1f} | "
-            f"{max(one['peak_memory_gb'] for one in found):.2f} |"
-        )
-    return rows
-
-
-def times(results: dict[str, Any]) -> list[str]:
-    if "time" not in results:
-        return []
-    parts = [
-        f"{edges}: {1e3 * seconds:.2f} ms, {1e6 * seconds / int(edges.split()[0]):.2f} us an edge"
-        for edges, seconds in results["time"]["seconds a step"].items()
-    ]
-    return ["Of one lattice, a step, on one thread: " + "; ".join(parts) + "."]
 
 
 def table(results: dict[str, Any]) -> list[str]:
@@ -285,7 +245,9 @@ def number(values: Iterable[float | None]) -> str:
     return f"{found:.2g}" if found < float("inf") else "lost"
 
 
-def missing(simulated: dict[str, Any], zero: dict[str, Any], kept: dict[str, Any]) -> str:
+def missing(
+    simulated: dict[str, Any], zero: dict[str, Any], kept: dict[str, Any], trained: dict[str, Any]
+) -> str:
     """How many cases of each experiment have no result."""
     wanted = {
         **{f"simulators.py {part}": ([*map(named, cases(part))], simulated) for part in PARTS},
@@ -295,10 +257,12 @@ def missing(simulated: dict[str, Any], zero: dict[str, Any], kept: dict[str, Any
                 for k in SEEDS
                 for shape in SIZES
                 for n in SIZES[shape]
-            ],
+            ]
+            + ["time"],
             zero,
         ),
         "learned_energy.py": ([f"seed {k}" for k in SEEDS], kept),
+        "throughput.py": ([*BODIES, "beside"], trained),
     }
     counts = {
         part: (sum(name not in found for name in names), len(names))
@@ -309,8 +273,9 @@ def missing(simulated: dict[str, Any], zero: dict[str, Any], kept: dict[str, Any
 
 
 def page() -> str:
-    zero, kept, simulated = (load(x) for x in ("zero_shot", "learned_energy", "simulators"))
-    parts = [[INTRODUCTION.format(missing=missing(simulated, zero, kept))]]
+    names = ("simulators", "zero_shot", "learned_energy", "throughput")
+    simulated, zero, kept, trained = (load(name) for name in names)
+    parts = [[INTRODUCTION.format(missing=missing(simulated, zero, kept, trained))]]
     if simulated:
         parts += [[TABLE], table(simulated)]
         said, rows = claims(simulated)
@@ -318,9 +283,11 @@ def page() -> str:
         if crossed := integrators(simulated):
             parts += [[INTEGRATORS], crossed]
     if zero:
-        parts += [[ZERO_SHOT], zero_shot(zero), times(zero)]
+        parts += zero_shot(zero)
     if kept:
         parts += [[ENERGY], energy(kept)]
+    if trained:
+        parts += throughput(trained)
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
