@@ -1,11 +1,15 @@
 """Weighted normal equations of errors and what they fall by per unit of each parameter."""
 
+from copy import copy
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 #: slopes so many times the median halve the trust in an error; less trust than this is none
 _STEEP, _NO_TRUST = 10.0, 1e-20
+#: a direction of less than this share of the information of the best known one is unknown
+_UNKNOWN, _TINY = 1e-12, 1e-300
 #: relative errors below this are no outliers. A much larger bound lets windows after close
 #: encounters, whose errors are the time step's, pull constants off; a smaller one takes the Sun's
 #: motion among the planets for an outlier
@@ -69,6 +73,25 @@ class Normal:
         if known is not None:
             gram, gradient = gram + known[0], gradient + known[1]
         return _solve(gram, gradient, damping)
+
+    def only(self, kept: Bool[Tensor, "units kinds"]) -> "Normal":
+        """Of these errors alone, all of one weight."""
+        chosen = copy(self)
+        chosen.weight = kept.to(self.errors)
+        chosen.jacobian = torch.where(kept[..., None, None], self.slopes, 0.0)
+        return chosen
+
+    def scatter(self, variance: Tensor) -> Float[Tensor, "p p"]:
+        """A square root of the covariance of the parameters, of errors of so much `variance`.
+
+        Nothing in directions that no error depends on.
+        """
+        gram = self._by_unit()[0].sum(0)
+        size = torch.where(gram.diagonal() > 0, gram.diagonal().sqrt(), 1.0)
+        values, vectors = torch.linalg.eigh(gram / size / size[:, None])
+        known = values > _UNKNOWN * values.max()
+        root = torch.where(known, (variance / values.clamp_min(_TINY)).sqrt(), 0.0)
+        return vectors * root / size[:, None]
 
     def left_out(
         self, theta: Float[Tensor, " p"], groupings: tuple[Tensor, ...]

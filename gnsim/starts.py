@@ -8,7 +8,7 @@ a dynamics are what no start explains. H. Ramsay et al., doi:10.1111/j.1467-9868
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gnsim.accelerations import deviations, known_noise, noisy_motion, noisy_weights
@@ -23,7 +23,7 @@ from gnsim.state import Trajectory
 #: frames that are fitted first; steps for some frames, and for all: the last brings slopes alone
 _FIRST_FRAMES, _ROUNDS, _LAST_ROUNDS = 5, 3, 4
 _QUOTIENT_STEP = 1e-6
-#: steps of a prediction for one of fourth order in its slopes, where there are many
+#: steps of a prediction for one of fourth order in its slopes, unless these are to be exact
 _COARSER = 4
 _NUMBERS_AT_ONCE = 6_000_000
 _LARGEST = 1e100
@@ -45,12 +45,12 @@ class Starts:
     misfit: Float[Tensor, " nodes"]
     freedom: Float[Tensor, " nodes"]
 
-    def part(self, first: int, last: int) -> "Starts":
-        bodies = self.phase.shape[1] // len(self.inverse)
-        nodes = slice(first * bodies, last * bodies)
+    def chosen(self, windows: Int[Tensor, " some"]) -> "Starts":
+        """Those of some windows, in the order given."""
+        nodes = torch.arange(len(self.noise)).view(len(self.inverse), -1)[windows].flatten()
         return Starts(
             self.phase[:, nodes],
-            self.inverse[first:last],
+            self.inverse[windows],
             self.noise[nodes],
             self.misfit[nodes],
             self.freedom[nodes],
@@ -81,19 +81,24 @@ def fitted_starts(
     path: Trajectory,
     substeps: int,
     known: Starts | None = None,
+    slope_steps: int | None = None,
 ) -> Starts:
     """Gauss-Newton from the measured starts; steps that do not help halve. One from `known` ones.
+
+    Slopes are taken in `slope_steps` of fourth order, a quarter of `substeps` unless given. Where
+    they are not those of the predictions, starts end beside the likeliest ones: after a close
+    encounter by so much that constants are several standard errors off.
 
     From the measured ones, to the first frames first and to twice as many then: what comes after a
     close encounter says where it began once that is nearly known.
     """
-    size = _at_once(path)
-    parts = []
+    size, parts = _at_once(path), []
+    steps = slope_steps or max(1, substeps // _COARSER)
     for first in range(0, path.num_systems, size):
         last = min(first + size, path.num_systems)
         part = path.systems(torch.arange(first, last)) if size < path.num_systems else path
-        of_part = None if known is None else known.part(first, last)
-        parts.append(_fitted_part(dynamics, integrator, part, substeps, of_part))
+        of_part = None if known is None else known.chosen(torch.arange(first, last))
+        parts.append(_fitted_part(dynamics, integrator, part, (substeps, steps), of_part))
     return joined(parts)
 
 
@@ -101,31 +106,31 @@ def _fitted_part(
     dynamics: Dynamics,
     integrator: Integrator,
     path: Trajectory,
-    substeps: int,
+    steps: tuple[int, int],
     known: Starts | None,
 ) -> Starts:
-    """All windows of `path` at once."""
+    """All windows of `path` at once; `steps` of predictions, and of slopes."""
     if known is not None:
-        rows = _rows(dynamics, integrator, path, substeps, known.phase)
+        rows = _rows(dynamics, integrator, path, steps[0], known.phase)
         beside = known.phase + _as_phase(known.inverse @ rows[..., None], path)
-        rows_beside = _rows(dynamics, integrator, path, substeps, beside)
+        rows_beside = _rows(dynamics, integrator, path, steps[0], beside)
         better = rows_beside.square().sum(1) < rows.square().sum(1)
         phase = torch.where(better[path.batch][None, :, None], beside, known.phase)
         rows = torch.where(better[:, None], rows_beside, rows)
-        return _fitted(dynamics, integrator, path, substeps, phase, 1, rows)
+        return _fitted(dynamics, integrator, path, steps, phase, 1, rows)
     phase, frames = torch.stack([path.q[0], path.velocity[0]]), _FIRST_FRAMES
     while frames < len(path):
         first = path.frames(slice(0, frames))
-        phase = _fitted(dynamics, integrator, first, substeps, phase, _ROUNDS).phase
+        phase = _fitted(dynamics, integrator, first, steps, phase, _ROUNDS).phase
         frames = 2 * frames
-    return _fitted(dynamics, integrator, path, substeps, phase, _LAST_ROUNDS)
+    return _fitted(dynamics, integrator, path, steps, phase, _LAST_ROUNDS)
 
 
 def _fitted(
     dynamics: Dynamics,
     integrator: Integrator,
     path: Trajectory,
-    substeps: int,
+    steps: tuple[int, int],
     phase: Float[Tensor, "2 nodes dim"],
     rounds: int,
     known: Float[Tensor, "systems rows"] | None = None,
@@ -137,9 +142,9 @@ def _fitted(
     inverse, noise = phase.new_zeros(path.num_systems, 0, 0), torch.zeros_like(phase[0, :, 0])
     misfit, freedom = torch.full_like(noise, torch.inf), noise
     for _ in range(rounds):
-        rows = known if known is not None else _rows(dynamics, integrator, path, substeps, phase)
+        rows = known if known is not None else _rows(dynamics, integrator, path, steps[0], phase)
         known = None
-        slopes = _slopes(dynamics, path, max(1, substeps // _COARSER), phase)
+        slopes = _slopes(dynamics, path, steps[1], phase)
         cost = rows.square().sum(1)
         better = cost < least
         least = torch.where(better, cost, least)

@@ -47,16 +47,17 @@ class Windows:
 
     def part(self, first: int, last: int) -> "Windows":
         """Windows `first` to before `last`."""
-        chosen = torch.arange(len(self.start))[first:last]
-        bodies = len(self.typical) // len(self.start)
-        nodes = slice(first * bodies, last * bodies)
+        return self.chosen(torch.arange(len(self.start))[first:last])
+
+    def chosen(self, windows: Int[Tensor, " some"]) -> "Windows":
+        """Some of the windows, in the order given."""
         return replace(
             self,
-            path=self.path.systems(chosen),
-            typical=self.typical[nodes],
-            start=self.start[chosen],
-            system=self.system[chosen],
-            starts=None if self.starts is None else self.starts.part(first, last),
+            path=self.path.systems(windows),
+            typical=self.typical.view(len(self.start), -1)[windows].flatten(),
+            start=self.start[windows],
+            system=self.system[windows],
+            starts=None if self.starts is None else self.starts.chosen(windows),
         )
 
 

@@ -27,7 +27,7 @@ _LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e6
 _QUOTIENT_STEP = 1e-6
 #: errors this many times the median count half; in noise sums of squares are all alike but for lost
 #: windows
-_OUTLIER, _LOST_WINDOW = 3.0, 1.0
+_OUTLIER, LOST_WINDOW = 3.0, 1.0
 #: what a motion that is lost counts as, times the acceleration
 _LOST = 1e3
 _TIME_BLOCKS = 25
@@ -64,12 +64,14 @@ class Minimum:
 
     `replicates` are these with one group of the data left out at a time, one tensor [groups,
     parameters] for each way to group them (by system; or by time and, without noise, by body).
-    Breaks were spread over the length `blur`.
+    Breaks were spread over the length `blur`. Where it is known what noise alone scatters, `noise`
+    is a square root of that covariance.
     """
 
     parameters: Float[Tensor, " parameters"]
     replicates: tuple[Float[Tensor, "_ parameters"], ...]
     blur: float = 0.0
+    noise: Float[Tensor, "parameters parameters"] | None = None
 
     def estimate(
         self, function: Callable[[Tensor], Tensor], groupings: slice = slice(None)
@@ -77,7 +79,8 @@ class Minimum:
         """Value and standard error of a function of the parameters, by the jackknife.
 
         B. Efron, C. Stein (1981), doi:10.1214/aos/1176345462. The ways of grouping add up;
-        `groupings` takes some of them only.
+        `groupings` takes some of them only. At least what noise makes of it: where a few systems
+        hold most of what is known, leaving them out tells too little.
         """
         variance = torch.zeros_like(function(self.parameters))
         for replicates in self.replicates[groupings]:
@@ -85,7 +88,18 @@ class Minimum:
             groups = len(values)
             spread = (values - values.mean(0)).square().sum(0)
             variance = variance + (groups - 1) / groups * spread
+        if self.noise is not None:
+            variance = torch.maximum(variance, self._by_noise(function))
         return function(self.parameters), variance.sqrt()
+
+    def _by_noise(self, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """The variance of a function that noise makes, to first order."""
+        assert self.noise is not None  # asked for where there is some
+        ends = (
+            function(self.parameters + column) - function(self.parameters - column)
+            for column in self.noise.T
+        )
+        return torch.stack([(0.5 * difference).square() for difference in ends]).sum(0)
 
 
 def minimise(
@@ -113,17 +127,17 @@ def minimise(
     theta = torch.cat([torch.tensor([*form.constants.values()], dtype=torch.float64), x])
     assign(model, theta)
     problem = problem.settled(model)
-    errors = _errors(model, theta, problem)
-    slopes = _jacobian(model, theta, problem, errors)
-    outlier = _LOST_WINDOW if problem.noisy else _OUTLIER
-    here = Normal(errors, slopes, _directions(form, model, theta), outlier)
+    errors = errors_of(model, theta, problem)
+    slopes = jacobian_of(model, theta, problem, errors)
+    outlier = LOST_WINDOW if problem.noisy else _OUTLIER
+    here = Normal(errors, slopes, directions_of(form, model, theta), outlier)
     if not bool(torch.isfinite(here.cost)):
         raise RefitError(f"{form}: the motion it predicts is not finite on the data")
     last = _LAST_IN_NOISE / errors.numel() if problem.noisy else _LAST_STEP
     damping, fresh = 0.0, True
     for _ in range(rounds):
         trial = theta + here.step(damping)
-        errors = _errors(model, trial, problem)
+        errors = errors_of(model, trial, problem)
         gain = 1 - float(here.cost_of(errors) / here.cost)
         if gain > 0:
             theta, here = trial, Normal(errors, here.slopes, here.directions, outlier)
@@ -140,11 +154,11 @@ def minimise(
             continue
         assign(model, theta)
         settled = problem.settled(model)
-        errors = here.errors if settled is problem else _errors(model, theta, settled)
+        errors = here.errors if settled is problem else errors_of(model, theta, settled)
         problem, fresh = settled, True
-        slopes = _jacobian(model, theta, problem, errors)
+        slopes = jacobian_of(model, theta, problem, errors)
         here = Normal(errors, slopes, here.directions, outlier)
-    groupings = _groupings(problem)
+    groupings = groupings_of(problem)
     replicates = here.left_out(theta, groupings)
     return Minimum(theta, replicates, blur)
 
@@ -157,7 +171,7 @@ def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:
     return x
 
 
-def _directions(form: Fittable, model: CoupledPairs, theta: Tensor) -> Float[Tensor, "p some"]:
+def directions_of(form: Fittable, model: CoupledPairs, theta: Tensor) -> Float[Tensor, "p some"]:
     """Those of the form, and all couplings together: what any error may depend on."""
     constants = len(form.constants)
     couplings = slice(constants, constants + model.num_couplings)
@@ -167,8 +181,8 @@ def _directions(form: Fittable, model: CoupledPairs, theta: Tensor) -> Float[Ten
     return of_form
 
 
-def _groupings(problem: Problem) -> tuple[Tensor, ...]:
-    """Group numbers of what `_errors` has: by system where there are many, else by time.
+def groupings_of(problem: Problem) -> tuple[Tensor, ...]:
+    """Group numbers of what `errors_of` has: by system where there are many, else by time.
 
     And then, where errors are those of bodies, by body.
     """
@@ -187,7 +201,7 @@ def _groupings(problem: Problem) -> tuple[Tensor, ...]:
     return (block.repeat_interleave(problem.bodies), body)
 
 
-def _errors(
+def errors_of(
     model: CoupledPairs, theta: Tensor, problem: Problem
 ) -> Float[Tensor, "units kinds numbers"]:
     """What is to be small: errors of each body at the ends of the windows, [nodes, kinds, dim].
@@ -209,7 +223,7 @@ def _errors(
     return errors.nan_to_num(nan=lost).clamp(-lost, lost)
 
 
-def _jacobian(
+def jacobian_of(
     model: CoupledPairs, theta: Tensor, problem: Problem, errors: Tensor
 ) -> Float[Tensor, "units kinds numbers p"]:
     """What `errors`, those at `theta`, fall by per unit of each parameter.
@@ -226,7 +240,7 @@ def _jacobian(
             continue
         moved = theta.clone()
         moved[k] += size
-        columns.append((errors - _errors(model, moved, problem)) / (moved[k] - theta[k]))
+        columns.append((errors - errors_of(model, moved, problem)) / (moved[k] - theta[k]))
     return torch.stack(columns, -1)
 
 

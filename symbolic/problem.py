@@ -28,7 +28,8 @@ class Problem:
     """What a form is fitted to: windows of one trajectory and how they are integrated.
 
     `noise` is that of the data, in each component of the mean acceleration over a window; `fine`
-    says that steps are made for breaks.
+    says that steps are made for breaks, `exact_starts` that starts are fitted with slopes as exact
+    as predictions.
     """
 
     windows: Windows
@@ -37,6 +38,7 @@ class Problem:
     substeps: int
     noise: Float[Tensor, "bodies kinds"]
     fine: bool = False
+    exact_starts: bool = False
 
     @classmethod
     def of(
@@ -154,8 +156,9 @@ class Problem:
         if windows.path.noise is None:
             return self
         with torch.no_grad():
+            slope_steps = self.substeps if self.exact_starts else None
             starts = fitted_starts(
-                model, self.integrator, windows.path, self.substeps, windows.starts
+                model, self.integrator, windows.path, self.substeps, windows.starts, slope_steps
             )
         return replace(self, windows=replace(windows, starts=starts))
 

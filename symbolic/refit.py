@@ -13,6 +13,7 @@ from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.symbolic.forms import Form
 from gnsim.symbolic.minimise import ROUNDS, Minimum, assign, dynamics_of, minimise
 from gnsim.symbolic.problem import Problem
+from gnsim.symbolic.settled_windows import settle
 from gnsim.symbolic.window_errors import not_of_the_step, step_error
 
 #: frames and rounds of a first fit in noise, whose windows are long
@@ -22,6 +23,8 @@ _HALVINGS, _WITHIN = 2, 0.5
 #: widths of a break by what a pair travels a frame; in noise, starts need slopes, and these the
 #: last of them no sharper than the steps
 _BLURS, _BLURS_IN_NOISE = (0.5, 0.1, 0.02), (0.5, 0.1)
+#: that width in the last steps of a fit in noise
+_LAST_BLUR = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +142,12 @@ def adjust_to_the_step(form: Form, structure: Structure, problem: Problem, start
     """As `adjust`, with steps so fine that halving them moves no parameter by half its error.
 
     Constants that are known to a millionth would else have the error of the integrator, which no
-    standard error speaks of. A break is refitted with fine steps anyway.
+    standard error speaks of. A break is refitted with fine steps anyway. In noise the last steps
+    are those of `gnsim.symbolic.settled_windows`, wherever enough windows are settled.
     """
     fit = adjust(form, structure, problem, start)
+    if problem.noisy and (found := _by_settled_windows(fit, problem)) is not None:
+        return found
     for _ in range(0 if form.breaks else _HALVINGS):
         problem = replace(problem, substeps=2 * problem.substeps)
         # one step tells how far it is
@@ -152,6 +158,14 @@ def adjust_to_the_step(form: Form, structure: Structure, problem: Problem, start
             return finer
         fit = adjust(finer.fitted_form, structure, problem, finer.x)
     return fit
+
+
+def _by_settled_windows(fit: Fit, problem: Problem) -> Fit | None:
+    """The same form after the last steps; None where too few windows are settled."""
+    blur = _LAST_BLUR * problem.travelled() if fit.form.breaks else 0.0
+    model = dynamics_of(fit.form, fit.structure, fit.bodies, blur)
+    found = settle(fit.form, model, fit.parameters, fit.suited(problem))
+    return None if found is None else replace(fit, **found._asdict())
 
 
 def _fitted(

@@ -12,7 +12,7 @@ from gnsim.models.coupled import Structure
 from gnsim.normal_equations import Normal, RefitError, _solve
 from gnsim.state import Trajectory
 from gnsim.symbolic.forms import form_of
-from gnsim.symbolic.minimise import _errors, _jacobian, dynamics_of
+from gnsim.symbolic.minimise import dynamics_of, errors_of, jacobian_of
 from gnsim.symbolic.parser import parse
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import Fit, adjust_to_the_step, refit
@@ -167,7 +167,7 @@ def test_windows_that_are_lost_have_no_say_in_noise(monkeypatch: pytest.MonkeyPa
         return float((found / torch.tensor([REST, STIFFNESS], dtype=torch.float64) - 1).abs().max())
 
     assert off() < 0.01
-    monkeypatch.setattr("gnsim.symbolic.minimise._LOST_WINDOW", 1e6)
+    monkeypatch.setattr("gnsim.symbolic.minimise.LOST_WINDOW", 1e6)
     assert off() > 0.03
 
 
@@ -303,6 +303,6 @@ def test_slopes_at_constants_of_zero_are_those_of_small_ones() -> None:
         freed = replace(form, shape=shape, constants={**form.constants, "free_0": zero})
         model = dynamics_of(freed, Structure("none"), problem.bodies)
         theta = torch.tensor([1.0, zero, 2.0], dtype=torch.float64)
-        errors = _errors(model, theta, problem)
-        slopes.append(_jacobian(model, theta, problem, errors)[..., 1])
+        errors = errors_of(model, theta, problem)
+        slopes.append(jacobian_of(model, theta, problem, errors)[..., 1])
     torch.testing.assert_close(slopes[0], slopes[1], rtol=3e-2, atol=1e-4)
