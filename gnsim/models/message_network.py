@@ -18,9 +18,9 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 
 from gnsim.graph import displacement
+from gnsim.models.message_passing import MessagePassing
 from gnsim.models.pairwise import scatter
 from gnsim.models.regularisers import Encoded, Regulariser, strongest
 from gnsim.models.vector_messages import (

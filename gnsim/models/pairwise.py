@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 
 from gnsim.dynamics import SeparableHamiltonian, Split
 from gnsim.graph import displacement, distance
+from gnsim.models.message_passing import MessagePassing
 from gnsim.models.terms import Field
 from gnsim.state import State
 
