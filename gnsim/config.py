@@ -68,8 +68,9 @@ def as_mapping(config: Any) -> dict[str, Any]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A clause with the nearest of the `known` names, or with all of them where none is near."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    names, leaf = sorted(known), name.rpartition(".")[2]
+    near = [one for one in names if one.rpartition(".")[2] == leaf]  # in another part
+    near = near[:2] or difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(f"'{match}'" for match in near) + "?"
     return f"there are: {', '.join(names) or 'none'}"

@@ -63,6 +63,8 @@ def evaluate(
     )
     if said["not_finite"]:
         print(f"{said['not_finite']} did not stay finite: their errors are infinite")
+    if said["diverged"]:
+        print(f"{said['diverged']} diverged: means are mostly theirs, medians are not")
     show(
         f"{table(found)}\n\nvalid: position error below {said['valid_threshold']:g} of the spread; "
         f"diverged: beyond {said['divergence_threshold']:g}",

@@ -80,9 +80,14 @@ def evaluate(
 
     path = rolled_out(Simulator(model, integrator, substeps), truth, relay)
     dead = lost(path)
+    measures = tuple(_measures(path, truth, hamiltonian, model, dead))
+    counts = {
+        "not_finite": int(dead.sum()),
+        "diverged": next(int(values.sum()) for name, _, values in measures if name == "diverged"),
+    }
     return Evaluation(
-        {**_settings(trained, protocol, truth), "not_finite": int(dead.sum())},
-        tuple(_row(*measure) for measure in _measures(path, truth, hamiltonian, model, dead)),
+        {**_settings(trained, protocol, truth), **counts},
+        tuple(_row(*measure) for measure in measures),
         truth,
         dict(_curves(path, truth, hamiltonian, model)),
     )

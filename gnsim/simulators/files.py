@@ -53,7 +53,7 @@ def write_evaluation(
     """
     (folder / _FOLDER).mkdir(exist_ok=True)
     name = f"{_FOLDER}/{_name(found, None if own else data.dataset)}"
-    figure = evaluation_figure(found)
+    figure = evaluation_figure(found, data.dataset.name)
     for kind in ("png", "pdf"):
         folder.write(f"{name}.{kind}", rendered(figure, kind))
     content = {

@@ -18,6 +18,7 @@ from gnsim.visualize.style import (
     canvases,
     elapsed,
     label_axes,
+    short,
     styled,
 )
 
@@ -32,18 +33,22 @@ _LABELS = {
 
 
 @styled
-def evaluation_figure(found: "Evaluation") -> Figure:
-    """Median over trajectories, and the 99th percentile, of each curve over time."""
-    model, by = found.settings["model"], found.settings["tested_integrator"]
-    step = found.settings["tested_step"]
-    figure, panels = _panels(len(found.curves), f"{model} by {by} in steps of {step:g}")
+def evaluation_figure(found: "Evaluation", data: str) -> Figure:
+    """Median over trajectories, and the 99th percentile, of each curve over time.
+
+    `data` is the name of what was rolled out.
+    """
+    said = found.settings
+    how = f"{said['model']} by {said['tested_integrator']} in steps of {said['tested_step']:g}"
+    what = f"{short(data)}, {said['trajectories']} trajectories"
+    figure, panels = _panels(len(found.curves), f"{what}\n{how}")
     t, label = elapsed(found.truth)
     for axes, (name, curve) in zip(panels, found.curves.items(), strict=True):
         _draw(axes, t, curve)
         axes.set_ylabel(_LABELS[name], parse_math=False)
     threshold = found.settings["valid_threshold"]
     panels[0].axhline(threshold, color=TRUTH, lw=0.8, ls="--", label="valid below")
-    panels[0].legend(loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     label_axes(panels[-1], label, panels[-1].get_ylabel())
     return figure
 
@@ -62,4 +67,4 @@ def _draw(axes: Axes, t: np.ndarray, curve: Float[Tensor, "time systems"]) -> No
         drawn = np.where((line > 0) & np.isfinite(line), line, np.nan)
         axes.plot(t[1:], drawn[1:], color=colour, label=name)
     axes.set_yscale("log")
-    axes.set_xlim(0, t[-1])
+    axes.margins(x=0.02)

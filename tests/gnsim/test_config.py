@@ -79,6 +79,7 @@ def test_a_setting_is_read_by_the_type_of_its_field(setting, key, value):
     [
         ("sed=3", "'sed' is unknown; did you mean 'seed'?"),
         ("optimizer.lr=1", "did you mean 'optimiser.lr'"),
+        ("training.steps=5", "'training.steps' is unknown; did you mean 'optimiser.steps'?"),
         ("optimiser.lr.x=1", "'optimiser.lr.x' is unknown"),
         ("optimiser={lrr: 2}", "'optimiser.lrr' is unknown"),
         ("zzz=1", "there are: constants, couplings,"),

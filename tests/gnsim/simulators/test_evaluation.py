@@ -189,7 +189,7 @@ def test_a_system_that_diverges_does_not_end_the_others(truth: Trajectory) -> No
 
 def test_what_dies_is_worse_than_anything_finite(truth: Trajectory) -> None:
     found = measured(Explosive(), marked(truth, 3))
-    assert found.settings["not_finite"] == 1
+    assert found.settings["not_finite"] == found.settings["diverged"] == 1
     errors = [row for row in found.rows if "time" not in row.name and row.name != "diverged"]
     assert {"own_energy_drift", "angular_momentum_error"} < {row.name for row in errors}
     assert all(row.mean == row.p99 == torch.inf and row.median < 1 for row in errors)
@@ -209,7 +209,7 @@ def test_jumps_are_evaluated_as_well(truth: Trajectory) -> None:
     )
     assert found.settings["tested_integrator"] == Jumps.__name__
     assert "energy_rmse" not in medians(found)
-    assert len(evaluation_figure(found).axes) == len(found.curves) == 1
+    assert len(evaluation_figure(found, "springs").axes) == len(found.curves) == 1
 
 
 def test_a_table_is_written_in_three_forms(truth: Trajectory, tmp_path: Path) -> None:
@@ -237,14 +237,16 @@ def test_infinite_errors_are_null_in_json_and_drawn_as_gaps(
     rows = json.loads(file.with_name(f"{file.stem}.json").read_text())["rows"]
     assert rows[0]["p99"] is None and rows[0]["median"] is not None
     assert next(csv.DictReader(file.read_text().splitlines()))["p99"] == "inf"
-    median, worst = (line.get_ydata() for line in evaluation_figure(found).axes[0].get_lines()[:2])
+    median, worst = (
+        line.get_ydata() for line in evaluation_figure(found, "springs").axes[0].get_lines()[:2]
+    )
     assert np.isfinite(median).all() and np.isnan(worst[-1])
 
 
 def test_the_median_of_the_table_is_the_one_of_the_figure(truth: Trajectory) -> None:
     found = measured(Springs(1.1), truth.systems(torch.arange(4)), RolloutProtocol(steps=1))
     rows = {row.name: row for row in found.rows}
-    drawn = evaluation_figure(found).axes[2].get_lines()[0].get_ydata()
+    drawn = evaluation_figure(found, "springs").axes[2].get_lines()[0].get_ydata()
     assert rows["own_energy_change"].median == pytest.approx(drawn[-1], rel=1e-12)
 
 
