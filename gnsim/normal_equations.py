@@ -1,9 +1,7 @@
 """Weighted normal equations of errors and what they fall by per unit of each parameter."""
 
-from copy import copy
-
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 #: slopes so many times the median halve the trust in an error; less trust than this is none
@@ -74,22 +72,17 @@ class Normal:
             gram, gradient = gram + known[0], gradient + known[1]
         return _solve(gram, gradient, damping)
 
-    def only(self, kept: Bool[Tensor, "units kinds"]) -> "Normal":
-        """Of these errors alone, all of one weight."""
-        chosen = copy(self)
-        chosen.weight = kept.to(self.errors)
-        chosen.jacobian = torch.where(kept[..., None, None], self.slopes, 0.0)
-        return chosen
+    def scatter(self, freedom: float) -> Float[Tensor, "p p"]:
+        """A square root of the covariance of the parameters, of errors of one unknown size.
 
-    def scatter(self, variance: Tensor) -> Float[Tensor, "p p"]:
-        """A square root of the covariance of the parameters, of errors of so much `variance`.
-
-        Nothing in directions that no error depends on.
+        These have `freedom` degrees of it before the parameters take theirs. Nothing in directions
+        that no error depends on.
         """
         gram = self._by_unit()[0].sum(0)
         size = torch.where(gram.diagonal() > 0, gram.diagonal().sqrt(), 1.0)
         values, vectors = torch.linalg.eigh(gram / size / size[:, None])
         known = values > _UNKNOWN * values.max()
+        variance = self.errors.square().sum() / max(1.0, freedom - int(known.sum()))
         root = torch.where(known, (variance / values.clamp_min(_TINY)).sqrt(), 0.0)
         return vectors * root / size[:, None]
 

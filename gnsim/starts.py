@@ -45,6 +45,18 @@ class Starts:
     misfit: Float[Tensor, " nodes"]
     freedom: Float[Tensor, " nodes"]
 
+    def part(self, first: int, last: int) -> "Starts":
+        """Those of windows `first` to before `last`, which are not copied: they may be large."""
+        bodies = self.phase.shape[1] // len(self.inverse)
+        nodes = slice(first * bodies, last * bodies)
+        return Starts(
+            self.phase[:, nodes],
+            self.inverse[first:last],
+            self.noise[nodes],
+            self.misfit[nodes],
+            self.freedom[nodes],
+        )
+
     def chosen(self, windows: Int[Tensor, " some"]) -> "Starts":
         """Those of some windows, in the order given."""
         nodes = torch.arange(len(self.noise)).view(len(self.inverse), -1)[windows].flatten()
@@ -97,7 +109,7 @@ def fitted_starts(
     for first in range(0, path.num_systems, size):
         last = min(first + size, path.num_systems)
         part = path.systems(torch.arange(first, last)) if size < path.num_systems else path
-        of_part = None if known is None else known.chosen(torch.arange(first, last))
+        of_part = None if known is None else known.part(first, last)
         parts.append(_fitted_part(dynamics, integrator, part, (substeps, steps), of_part))
     return joined(parts)
 

@@ -47,17 +47,21 @@ class Windows:
 
     def part(self, first: int, last: int) -> "Windows":
         """Windows `first` to before `last`."""
-        return self.chosen(torch.arange(len(self.start))[first:last])
+        starts = None if self.starts is None else self.starts.part(first, last)
+        return self._some(torch.arange(len(self.start))[first:last], starts)
 
     def chosen(self, windows: Int[Tensor, " some"]) -> "Windows":
         """Some of the windows, in the order given."""
+        return self._some(windows, None if self.starts is None else self.starts.chosen(windows))
+
+    def _some(self, windows: Int[Tensor, " some"], starts: Starts | None) -> "Windows":
         return replace(
             self,
             path=self.path.systems(windows),
             typical=self.typical.view(len(self.start), -1)[windows].flatten(),
             start=self.start[windows],
             system=self.system[windows],
-            starts=None if self.starts is None else self.starts.chosen(windows),
+            starts=starts,
         )
 
 

@@ -27,12 +27,12 @@ _LEAST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e6
 _QUOTIENT_STEP = 1e-6
 #: errors this many times the median count half; in noise sums of squares are all alike but for lost
 #: windows
-_OUTLIER, LOST_WINDOW = 3.0, 1.0
+_OUTLIER, _LOST_WINDOW = 3.0, 1.0
 #: what a motion that is lost counts as, times the acceleration
 _LOST = 1e3
 _TIME_BLOCKS = 25
 #: fewer independent systems than this say too little about their scatter
-_ENOUGH_SYSTEMS = 8
+ENOUGH_SYSTEMS = 8
 
 
 @runtime_checkable
@@ -64,8 +64,8 @@ class Minimum:
 
     `replicates` are these with one group of the data left out at a time, one tensor [groups,
     parameters] for each way to group them (by system; or by time and, without noise, by body).
-    Breaks were spread over the length `blur`. Where it is known what noise alone scatters, `noise`
-    is a square root of that covariance.
+    Breaks are spread over the length `blur` in its dynamics. Where it is known what noise alone
+    scatters, `noise` is a square root of that covariance.
     """
 
     parameters: Float[Tensor, " parameters"]
@@ -80,7 +80,8 @@ class Minimum:
 
         B. Efron, C. Stein (1981), doi:10.1214/aos/1176345462. The ways of grouping add up;
         `groupings` takes some of them only. At least what noise makes of it: where a few systems
-        hold most of what is known, leaving them out tells too little.
+        hold most of what is known, leaving them out tells too little. The larger of two estimates
+        is a little too large in the mean.
         """
         variance = torch.zeros_like(function(self.parameters))
         for replicates in self.replicates[groupings]:
@@ -129,8 +130,8 @@ def minimise(
     problem = problem.settled(model)
     errors = errors_of(model, theta, problem)
     slopes = jacobian_of(model, theta, problem, errors)
-    outlier = LOST_WINDOW if problem.noisy else _OUTLIER
-    here = Normal(errors, slopes, directions_of(form, model, theta), outlier)
+    outlier = _LOST_WINDOW if problem.noisy else _OUTLIER
+    here = Normal(errors, slopes, _directions(form, model, theta), outlier)
     if not bool(torch.isfinite(here.cost)):
         raise RefitError(f"{form}: the motion it predicts is not finite on the data")
     last = _LAST_IN_NOISE / errors.numel() if problem.noisy else _LAST_STEP
@@ -158,7 +159,7 @@ def minimise(
         problem, fresh = settled, True
         slopes = jacobian_of(model, theta, problem, errors)
         here = Normal(errors, slopes, here.directions, outlier)
-    groupings = groupings_of(problem)
+    groupings = _groupings(problem)
     replicates = here.left_out(theta, groupings)
     return Minimum(theta, replicates, blur)
 
@@ -171,7 +172,7 @@ def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:
     return x
 
 
-def directions_of(form: Fittable, model: CoupledPairs, theta: Tensor) -> Float[Tensor, "p some"]:
+def _directions(form: Fittable, model: CoupledPairs, theta: Tensor) -> Float[Tensor, "p some"]:
     """Those of the form, and all couplings together: what any error may depend on."""
     constants = len(form.constants)
     couplings = slice(constants, constants + model.num_couplings)
@@ -181,7 +182,7 @@ def directions_of(form: Fittable, model: CoupledPairs, theta: Tensor) -> Float[T
     return of_form
 
 
-def groupings_of(problem: Problem) -> tuple[Tensor, ...]:
+def _groupings(problem: Problem) -> tuple[Tensor, ...]:
     """Group numbers of what `errors_of` has: by system where there are many, else by time.
 
     And then, where errors are those of bodies, by body.
@@ -189,7 +190,7 @@ def groupings_of(problem: Problem) -> tuple[Tensor, ...]:
     windows = problem.windows
     bodies = 1 if problem.noisy else problem.bodies
     systems, system = windows.system.unique(return_inverse=True)
-    if len(systems) >= _ENOUGH_SYSTEMS:
+    if len(systems) >= ENOUGH_SYSTEMS:
         return (system.repeat_interleave(bodies),)
     blocks = min(_TIME_BLOCKS, len(windows.start))
     order = windows.start.argsort(stable=True)

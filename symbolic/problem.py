@@ -28,8 +28,8 @@ class Problem:
     """What a form is fitted to: windows of one trajectory and how they are integrated.
 
     `noise` is that of the data, in each component of the mean acceleration over a window; `fine`
-    says that steps are made for breaks, `exact_starts` that starts are fitted with slopes as exact
-    as predictions.
+    says that steps are made for breaks, `fine_slopes` that starts are fitted with slopes in as
+    many steps as predictions.
     """
 
     windows: Windows
@@ -38,7 +38,7 @@ class Problem:
     substeps: int
     noise: Float[Tensor, "bodies kinds"]
     fine: bool = False
-    exact_starts: bool = False
+    fine_slopes: bool = False
 
     @classmethod
     def of(
@@ -156,7 +156,7 @@ class Problem:
         if windows.path.noise is None:
             return self
         with torch.no_grad():
-            slope_steps = self.substeps if self.exact_starts else None
+            slope_steps = self.substeps if self.fine_slopes else None
             starts = fitted_starts(
                 model, self.integrator, windows.path, self.substeps, windows.starts, slope_steps
             )

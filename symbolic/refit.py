@@ -11,9 +11,9 @@ from torch import Tensor
 
 from gnsim.models.coupled import CoupledPairs, Structure
 from gnsim.symbolic.forms import Form
+from gnsim.symbolic.last_steps import last_steps
 from gnsim.symbolic.minimise import ROUNDS, Minimum, assign, dynamics_of, minimise
 from gnsim.symbolic.problem import Problem
-from gnsim.symbolic.settled_windows import settle
 from gnsim.symbolic.window_errors import not_of_the_step, step_error
 
 #: frames and rounds of a first fit in noise, whose windows are long
@@ -143,10 +143,10 @@ def adjust_to_the_step(form: Form, structure: Structure, problem: Problem, start
 
     Constants that are known to a millionth would else have the error of the integrator, which no
     standard error speaks of. A break is refitted with fine steps anyway. In noise the last steps
-    are those of `gnsim.symbolic.settled_windows`, wherever enough windows are settled.
+    are those of `gnsim.symbolic.last_steps`, where these come to an end.
     """
     fit = adjust(form, structure, problem, start)
-    if problem.noisy and (found := _by_settled_windows(fit, problem)) is not None:
+    if problem.noisy and (found := _by_last_steps(fit, problem)) is not None:
         return found
     for _ in range(0 if form.breaks else _HALVINGS):
         problem = replace(problem, substeps=2 * problem.substeps)
@@ -160,11 +160,15 @@ def adjust_to_the_step(form: Form, structure: Structure, problem: Problem, start
     return fit
 
 
-def _by_settled_windows(fit: Fit, problem: Problem) -> Fit | None:
-    """The same form after the last steps; None where too few windows are settled."""
+def _by_last_steps(fit: Fit, problem: Problem) -> Fit | None:
+    """The same form after the last steps; None where they have no end.
+
+    Only they have a sharper break: what is integrated with the result has starts to find, with
+    slopes in fewer steps.
+    """
     blur = _LAST_BLUR * problem.travelled() if fit.form.breaks else 0.0
     model = dynamics_of(fit.form, fit.structure, fit.bodies, blur)
-    found = settle(fit.form, model, fit.parameters, fit.suited(problem))
+    found = last_steps(fit.form, model, fit.parameters, fit.suited(problem))
     return None if found is None else replace(fit, **found._asdict())
 
 

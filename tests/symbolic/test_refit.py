@@ -167,7 +167,7 @@ def test_windows_that_are_lost_have_no_say_in_noise(monkeypatch: pytest.MonkeyPa
         return float((found / torch.tensor([REST, STIFFNESS], dtype=torch.float64) - 1).abs().max())
 
     assert off() < 0.01
-    monkeypatch.setattr("gnsim.symbolic.minimise.LOST_WINDOW", 1e6)
+    monkeypatch.setattr("gnsim.symbolic.minimise._LOST_WINDOW", 1e6)
     assert off() > 0.03
 
 
