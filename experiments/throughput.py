@@ -44,10 +44,17 @@ WARM, STEPS, PROFILED = 5, 30, 10
 #: published; seconds of training of both
 HIDDEN, GRAPHS, BODIES, SECONDS = 300, 64, 4, 60.0
 SYSTEM = "spring"
-#: parts of the names of operations, by what they are for
+#: names of operations, whole or in part, by what they are for
 KINDS = {
     "matrix products": ("addmm", "aten::mm", "bmm", "linear"),
-    "activations and hyperbolic functions": ("silu", "sinh", "cosh", "tanh", "exp", "log"),
+    "activations and hyperbolic functions": (
+        "silu",
+        "sinh",
+        "cosh",
+        "tanh",
+        "aten::exp",
+        "aten::log",
+    ),
     "gathering and adding up": ("index", "scatter", "gather", "cat", "stack", "_unique"),
     "optimiser": ("adam", "clip", "foreach", "norm"),
     "sums": ("sum", "mean"),
@@ -138,12 +145,17 @@ def profile(run: Training) -> dict[str, float]:
     for event in profiler.key_averages():
         if event.key.startswith(("aten::", "Optimizer", "torch::", "autograd::")):
             kind = next(
-                (k for k, parts in KINDS.items() if any(p in event.key.lower() for p in parts)),
+                (k for k, parts in KINDS.items() if any(is_of(event.key, p) for p in parts)),
                 "other operations",
             )
             shares[kind] += event.self_cpu_time_total / whole
     shares["Python, autograd and between operations"] = max(0.0, 1 - sum(shares.values()))
     return {kind: round(share, 3) for kind, share in shares.items()}
+
+
+def is_of(operation: str, part: str) -> bool:
+    """Whether a name is the whole one of an operation, or has a part in it."""
+    return operation == part if "::" in part else part in operation.lower()
 
 
 def beside() -> dict[str, Any]:

@@ -6,6 +6,8 @@ from throughput import BODIES as FEW
 from throughput import HIDDEN, SECONDS
 from throughput import SIZES as BODIES
 
+from gnsim.training.config import TrainingConfig
+
 INTRODUCTION = """## How fast the network of pairs trains
 
 `python experiments/throughput.py`: one process, two threads, default settings, training through the
@@ -14,11 +16,11 @@ what the bare matrix products of the same layers take, forward and backward, as 
 the time goes, by the operations' own time in a profile."""
 
 BESIDE = """A plain graph network for the Hamiltonian, of {hidden} hidden units, trained on exact
-accelerations of {bodies} bodies, does {plain:,.0f} edges per second; the network of pairs, through
-the integrator, {ours:,.0f}: {ratio:.1f} times as many. (An edge of ours is an unordered pair; of
-the other both directions are counted.) Of {seconds:.0f} seconds to train in ours took
-{ours_took:.0f} and the other {plain_took:.0f}; the median relative error of accelerations of
-held-out states is {error:.1e} for ours and {plain_error:.1e} for the other."""
+accelerations of {bodies} bodies, does {plain:,.0f} edges per second; the network of pairs, of
+{our_hidden} hidden units, through the integrator {ours:,.0f}: {ratio:.1f} times as many. (An edge
+of ours is an unordered pair; of the other both directions are counted.) Of {seconds:.0f} seconds to
+train in ours took {ours_took:.0f} and the other {plain_took:.0f}; the median relative error of
+accelerations of held-out states is {error:.1e} for ours and {plain_error:.1e} for the other."""
 
 
 def throughput(results: dict[str, Any]) -> list[list[str]]:
@@ -52,6 +54,7 @@ def beside(results: dict[str, Any]) -> list[str]:
     return [
         BESIDE.format(
             hidden=HIDDEN,
+            our_hidden=TrainingConfig().hidden,
             bodies=FEW,
             plain=found["edges per second, plain"],
             ours=found["edges per second"],

@@ -68,12 +68,13 @@ def as_mapping(config: Any) -> dict[str, Any]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A clause with the nearest of the `known` names, or with all of them where none is near."""
-    names, leaf = sorted(known), name.rpartition(".")[2]
-    near = [one for one in names if one.rpartition(".")[2] == leaf]  # in another part
-    near = near[:2] or difflib.get_close_matches(name, names, n=2, cutoff=0.6)
-    if near:
-        return "did you mean " + " or ".join(f"'{match}'" for match in near) + "?"
-    return f"there are: {', '.join(names) or 'none'}"
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    return _meant(near) if near else f"there are: {', '.join(names) or 'none'}"
+
+
+def _meant(near: Iterable[str]) -> str:
+    return "did you mean " + " or ".join(f"'{match}'" for match in near) + "?"
 
 
 def _from_setting(setting: str) -> tuple[str, str, Any]:
@@ -156,7 +157,12 @@ def _require_known(tree: DictConfig, key: str, where: str) -> None:
     known = list(_keys(tree))
     parents = {name.rpartition(".")[0] for name in known}
     if key not in known and key not in parents and not _is_free(tree, key):
-        raise InputError(f"{where} is unknown; {did_you_mean(key, known)}")
+        leaf = key.rpartition(".")[2]
+        elsewhere = [name for name in known if name.rpartition(".")[2] == leaf]
+        near = difflib.get_close_matches(key, elsewhere, n=2, cutoff=0.0)
+        raise InputError(
+            f"{where} is unknown; {_meant(near) if near else did_you_mean(key, known)}"
+        )
 
 
 def _is_free(tree: DictConfig, key: str) -> bool:

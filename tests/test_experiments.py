@@ -61,6 +61,11 @@ def test_the_page_of_simulators_is_made_from_the_results(monkeypatch: pytest.Mon
     assert page.number([1.0, None, None]) == page.number([None]) == "lost"
     assert page.of_bodies([{"4": 0.5}, {"4": None}, {"4": None}], "4") == "lost"
     assert page.of_bodies([{}], "4") == "–"
+    results = page.load("simulators")
+    for said in (page.claims, page.integrators):  # nothing is said of what is not measured
+        assert said(results)[0]
+        some = {case: found for case, found in results.items() if ", ogn, " not in case}
+        assert said(some) == said({}) == ("", [])
 
 
 def spring_law(stiffness: float, error: float, status: str = "verified") -> dict[str, Any]:

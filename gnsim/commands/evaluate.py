@@ -61,10 +61,9 @@ def evaluate(
         f"{said['model']}, {said['tested_integrator']}, steps of {said['tested_step']:g}: "
         f"{said['trajectories']} trajectories, compared at {said['states_compared']} times"
     )
-    if said["not_finite"]:
-        print(f"{said['not_finite']} did not stay finite: their errors are infinite")
-    if said["diverged"]:
-        print(f"{said['diverged']} diverged: means are mostly theirs, medians are not")
+    if found.diverged:
+        lost = f", {said['not_finite']} to no number" if said["not_finite"] else ""
+        print(f"{found.diverged} diverged{lost}: they make the means")
     show(
         f"{table(found)}\n\nvalid: position error below {said['valid_threshold']:g} of the spread; "
         f"diverged: beyond {said['divergence_threshold']:g}",

@@ -54,6 +54,12 @@ class Evaluation:
     truth: Trajectory
     curves: Mapping[str, Float[Tensor, "time systems"]]
 
+    @property
+    def diverged(self) -> int:
+        """How many trajectories did, those that did not stay finite among them."""
+        share = next(row.mean for row in self.rows if row.name == "diverged")
+        return round(share * self.truth.num_systems)
+
 
 def evaluate(
     trained: TrainedSimulator,
@@ -81,12 +87,8 @@ def evaluate(
     path = rolled_out(Simulator(model, integrator, substeps), truth, relay)
     dead = lost(path)
     measures = tuple(_measures(path, truth, hamiltonian, model, dead))
-    counts = {
-        "not_finite": int(dead.sum()),
-        "diverged": next(int(values.sum()) for name, _, values in measures if name == "diverged"),
-    }
     return Evaluation(
-        {**_settings(trained, protocol, truth), **counts},
+        {**_settings(trained, protocol, truth), "not_finite": int(dead.sum())},
         tuple(_row(*measure) for measure in measures),
         truth,
         dict(_curves(path, truth, hamiltonian, model)),

@@ -168,6 +168,19 @@ def test_a_hostile_or_wrong_file_is_refused_by_name(tmp_path, content, words):
     assert "\n" not in str(caught.value)
 
 
+@dataclass(frozen=True)
+class Parts:
+    early: Optimiser = Optimiser()
+    late: Optimiser = Optimiser()
+
+
+@pytest.mark.parametrize("typed", ["lade.steps", "latte.steps", "lat.steps"])
+def test_of_the_same_key_in_several_parts_the_nearest_is_named_first(typed):
+    with pytest.raises(InputError) as refused:
+        parse_settings(Parts, [f"{typed}=1"])
+    assert "did you mean 'late.steps' or 'early.steps'?" in str(refused.value)
+
+
 def test_did_you_mean_names_all_where_none_is_near():
     assert did_you_mean("spirng", ["spring", "charge"]) == "did you mean 'spring'?"
     assert did_you_mean("zzz", ["b", "a"]) == "there are: a, b"

@@ -189,12 +189,19 @@ def test_a_system_that_diverges_does_not_end_the_others(truth: Trajectory) -> No
 
 def test_what_dies_is_worse_than_anything_finite(truth: Trajectory) -> None:
     found = measured(Explosive(), marked(truth, 3))
-    assert found.settings["not_finite"] == found.settings["diverged"] == 1
+    assert found.settings["not_finite"] == found.diverged == 1
     errors = [row for row in found.rows if "time" not in row.name and row.name != "diverged"]
     assert {"own_energy_drift", "angular_momentum_error"} < {row.name for row in errors}
     assert all(row.mean == row.p99 == torch.inf and row.median < 1 for row in errors)
     for curve in found.curves.values():
         assert torch.isfinite(curve[:, [0, 1, 2, 4]]).all() and curve[-1, 3].isnan()
+
+
+def test_what_leaves_and_stays_finite_has_diverged_too(truth: Trajectory) -> None:
+    found = measured(Springs(-20.0), truth)
+    assert found.diverged == 5
+    assert found.settings["not_finite"] == 0
+    assert measured(Springs(), truth).diverged == 0
 
 
 def test_jumps_are_evaluated_as_well(truth: Trajectory) -> None:
