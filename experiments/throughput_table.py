@@ -18,9 +18,9 @@ the time goes, by the operations' own time in a profile."""
 BESIDE = """A plain graph network for the Hamiltonian, of {hidden} hidden units, trained on exact
 accelerations of {bodies} bodies, does {plain:,.0f} edges per second; the network of pairs, of
 {our_hidden} hidden units, through the integrator {ours:,.0f}: {ratio:.1f} times as many. (An edge
-of ours is an unordered pair; of the other both directions are counted.) Of {seconds:.0f} seconds to
-train in ours took {ours_took:.0f} and the other {plain_took:.0f}; the median relative error of
-accelerations of held-out states is {error:.1e} for ours and {plain_error:.1e} for the other."""
+of ours is an unordered pair; of the other both directions are counted.) Meant to train
+for {seconds:.0f} seconds, ours was done after {ours_took:.0f} and the other after
+{plain_took:.0f}; the median relative error of accelerations of held-out states is {error:.1e} for ours and {plain_error:.1e} for the other."""
 
 
 def throughput(results: dict[str, Any]) -> list[list[str]]:

@@ -63,7 +63,8 @@ def evaluate(
     )
     if found.diverged:
         lost = f", {said['not_finite']} to no number" if said["not_finite"] else ""
-        print(f"{found.diverged} diverged{lost}: they make the means")
+        of = f"{found.diverged} of {said['trajectories']} diverged{lost}"
+        print(f"{of}: errors that they have a part in say little; see divergence_time")
     show(
         f"{table(found)}\n\nvalid: position error below {said['valid_threshold']:g} of the spread; "
         f"diverged: beyond {said['divergence_threshold']:g}",
