@@ -58,7 +58,8 @@ Energies of `pairs` and `hogn-separable` are off by what their integrators make 
 length where bodies meet, as their own H shows; that of `hogn` is smoother and taken by RK4. A
 network that summed over five bodies has learned their number too: DeltaGN, OGN and HOGN are up to
 50 times as far off with four, `pairs` no further; with ten all are further off. An
-energy that is off by more than it holds says that most rollouts were lost, and how far says nothing."""
+energy that is off by more than it holds says that most rollouts were lost, and how far says
+nothing."""
 
 CLAIMS = """## What the table says of the published claims
 
@@ -78,7 +79,8 @@ unit of time in steps of half and of twice the trained length, over that at the 
   frames: there rollouts of both leave what was learned, and nothing bounds an energy then.
 - In half and twice the trained step, errors of OGN and HOGN are at most {most:.2f} times those in
   the trained one; in four times it, the error of RK4 itself shows on springs. Those of
-  DeltaGN, where it knows one step alone, are {least:.0f} times as large or more: it has not been shown how the change goes
+  DeltaGN, where it knows one step alone, are {least:.0f} times as large or more: it has not been
+  shown how the change goes
   with the step."""
 
 INTEGRATORS = """## Trained by one integrator, rolled out by another

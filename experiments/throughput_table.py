@@ -20,7 +20,8 @@ accelerations of {bodies} bodies, does {plain:,.0f} edges per second; the networ
 {our_hidden} hidden units, through the integrator {ours:,.0f}: {ratio:.1f} times as many. (An edge
 of ours is an unordered pair; of the other both directions are counted.) Meant to train
 for {seconds:.0f} seconds, ours was done after {ours_took:.0f} and the other after
-{plain_took:.0f}; the median relative error of accelerations of held-out states is {error:.1e} for ours and {plain_error:.1e} for the other."""
+{plain_took:.0f}; the median relative error of accelerations of held-out states is {error:.1e} for
+ours and {plain_error:.1e} for the other."""
 
 
 def throughput(results: dict[str, Any]) -> list[list[str]]:
