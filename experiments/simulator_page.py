@@ -156,8 +156,9 @@ def table(results: dict[str, Any]) -> list[str]:
 def order(case: str) -> tuple[int, ...]:
     """Where a case stands: by system, how its steps were drawn, model and seed."""
     system, model, _, steps, seed = case.split(", ")
-    kinds = (*MODELS, PAIRS)
-    places = (list(SYSTEMS).index(system), steps != "one step", kinds.index(model))
+    kinds, drawn = (*MODELS, PAIRS), not steps.startswith("one step")
+    more = steps.endswith("the data")
+    places = (more, list(SYSTEMS).index(system), drawn, kinds.index(model))
     return (*places, int(seed.split()[1]))
 
 
