@@ -4,13 +4,13 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from readme_tables import load
-from simulators import MODELS, OWN, PAIRS, PARTS, SEEDS, SYSTEMS, TESTED, cases, named
+from simulator_claims import claims, is_usual, more_data, number, order
+from simulators import MODELS, PARTS, SEEDS, TESTED, cases, named
 from throughput import SIZES as BODIES
 from throughput_table import throughput
 from zero_shot import SIZES
@@ -30,9 +30,16 @@ ENERGY = """## A million steps
 
 `python experiments/learned_energy.py`: the network of pairs learns chains of six equal bodies on
 springs, and moves ten others by leapfrog in double precision. Of its own H, the change of the mean
-from the first tenth of the steps to the last, and the fluctuation about the mean; the same of the
-true H; by how much the fluctuation of its own H falls when the step is halved; by how much the
-momenta change."""
+from the first tenth of the steps to the last, the fluctuation about the means of tenths, and the
+largest change since the start; the same of the true H; by how much the fluctuation of its own H
+falls when the step is halved; by how much the momenta change. Energies are over the larger of |H|
+and the kinetic energy at the start; each is that of the worst of the ten, the fluctuation that of
+all."""
+
+BROKEN = """What is not symplectic, or not smooth, fails the same measures: in {steps} steps of
+Euler's method its own H grows to at least {euler:.0e} times its size; and where springs have a
+rest length and their bodies pass through each other, so that the energy has a cusp, the true H
+drifts by {cusp:.1e} in as many steps of leapfrog."""
 
 TABLE = """## Across integrators and time steps
 
@@ -61,28 +68,6 @@ network that summed over five bodies has learned their number too: DeltaGN, OGN 
 energy that is off by more than it holds says that most rollouts were lost, and how far says
 nothing."""
 
-CLAIMS = """## What the table says of the published claims
-
-A. Sanchez-Gonzalez et al. (arXiv:1909.12790) claim that HOGN keeps energy better than OGN, and OGN
-better than DeltaGN; and that models with an integrator run in other time steps than the trained
-one, where DeltaGN does not. One row a seed, where all three learned their step (errors of held-out
-windows below {learned}; {left_out} left out): the true energy over 1,000 steps, and the error per
-unit of time in steps of half and of twice the trained length, over that at the trained length.
-
-- HOGN keeps energy better than OGN: its energy is off by less in {hogn} of {rows} rows, and drifts
-  less in {hogn_drift}.
-- OGN keeps energy better than DeltaGN: its energy is off by less in {ogn} of {rows} rows, and
-  drifts less in {ogn_drift}. Neither has an energy to keep: what they are off by is what they have
-  learned wrong. On gravity in one step both have learned as much (held-out windows), and either
-  may be the better; in steps of 1 to 4 frames DeltaGN has learned half as much, and is the worse.
-  On springs OGN has learned more throughout, and its energy is off by less, but for steps of 1 to 4
-  frames: there rollouts of both leave what was learned, and nothing bounds an energy then.
-- In half and twice the trained step, errors of OGN and HOGN are at most {most:.2f} times those in
-  the trained one; in four times it, the error of RK4 itself shows on springs. Those of
-  DeltaGN, where it knows one step alone, are {least:.0f} times as large or more: it has not been
-  shown how the change goes
-  with the step."""
-
 INTEGRATORS = """## Trained by one integrator, rolled out by another
 
 `python experiments/simulators.py integrators`: springs, one seed; the error of positions in the
@@ -95,16 +80,12 @@ steps of Euler let volumes in phase space grow: HOGN trained by Euler is off by 
 every H here, and by {hogn_rk4} by RK4. A separable H that was trained by RK4 or by Yoshida's method
 of fourth order is as good by the other in the trained step."""
 
-#: errors of held-out windows below which a model has learned its step
-LEARNED = 0.1
-THREE = ("hogn", "ogn", "delta")
-
 
 def energy(results: dict[str, Any]) -> list[str]:
     rows = [
-        "| | steps | drift of its own H | fluctuation | falls | drift of the true H | "
-        "fluctuation | momentum | angular momentum |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| | steps | drift of its own H | fluctuation | largest | falls | drift of the true H | "
+        "fluctuation | largest | momentum | angular momentum |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for case, found in sorted(results.items()):
         run = found.get("leapfrog")
@@ -113,11 +94,22 @@ def energy(results: dict[str, Any]) -> list[str]:
         own, true = run["its own H"], run["the true H"]
         rows.append(
             f"| {case} | {run['steps']:,} | {own['drift']:.1e} | {own['fluctuation']:.1e} | "
-            f"{found['fluctuation falls']:.2f}-fold | {true['drift']:.1e} | "
-            f"{true['fluctuation']:.1e} | {run['momentum changes by']:.0e} | "
+            f"{own['largest error']:.1e} | {found['fluctuation falls']:.2f}-fold | "
+            f"{true['drift']:.1e} | {true['fluctuation']:.1e} | {true['largest error']:.1e} | "
+            f"{run['momentum changes by']:.0e} | "
             f"{run['angular momentum changes by']:.0e} |"
         )
     return rows
+
+
+def broken(results: dict[str, Any]) -> list[str]:
+    """What becomes of the same measures where leapfrog, or a smooth force, is left out."""
+    by_euler = [found["Euler"] for found in results.values() if "Euler" in found]
+    if not by_euler or "cusp" not in results:
+        return []
+    least = min(run["its own H"]["largest error"] for run in by_euler)
+    cusp, steps = results["cusp"]["the true H"]["drift"], by_euler[0]["steps"]
+    return BROKEN.format(euler=least, cusp=cusp, steps=f"{steps:,}").split("\n")
 
 
 def table(results: dict[str, Any]) -> list[str]:
@@ -153,80 +145,15 @@ def table(results: dict[str, Any]) -> list[str]:
     return rows
 
 
-def order(case: str) -> tuple[int, ...]:
-    """Where a case stands: by system, how its steps were drawn, model and seed."""
-    system, model, _, steps, seed = case.split(", ")
-    kinds, drawn = (*MODELS, PAIRS), not steps.startswith("one step")
-    more = steps.endswith("the data")
-    places = (more, list(SYSTEMS).index(system), drawn, kinds.index(model))
-    return (*places, int(seed.split()[1]))
-
-
 def own_energy(long: list[dict[str, Any]]) -> str:
     """A dash where a model has none."""
     name = "own_energy_change"
     return number(one[name]["median"] for one in long) if name in long[0] else "–"
 
 
-def is_usual(case: str) -> bool:
-    """Whether it is of the tables of models, not of that of integrators."""
-    _, model, integrator, *_ = case.split(", ")
-    return integrator == OWN.get(model, "rk4")
-
-
 def of_bodies(others: list[dict[str, Any]], bodies: str) -> str:
     """A dash where the model runs for no other number of bodies."""
     return number(one[bodies] for one in others) if all(others) else "–"
-
-
-def claims(results: dict[str, Any]) -> tuple[str, list[str]]:
-    """What the rows say, and the rows."""
-    rows = [
-        "| system, trained in | held-out windows: HOGN | OGN | DeltaGN | "
-        "H off: HOGN | OGN | DeltaGN | drift of H: HOGN | OGN | DeltaGN | "
-        "error in ½: HOGN | OGN | DeltaGN | in 2: HOGN | OGN | DeltaGN |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    found, left_out = [], 0
-    for case in sorted(filter(is_usual, results), key=order):
-        system, model, _, steps, seed = case.split(", ")
-        names = [f"{system}, {m}, {OWN.get(m, 'rk4')}, {steps}, {seed}" for m in THREE]
-        if model != "ogn" or not all(name in results for name in names):
-            continue
-        if max(results[name]["held-out windows"] for name in names) > LEARNED:
-            left_out += 1
-            continue
-        numbers = list(zip(*(compared(results[name], name) for name in names), strict=True))
-        found.append((steps, numbers))
-        learned = tuple(results[name]["held-out windows"] for name in names)
-        cells = " | ".join(number([value]) for three in (learned, *numbers) for value in three)
-        rows.append(f"| {system}, {steps}, {seed} | {cells} |")
-    if not found:
-        return "", []
-    off, drift = ([numbers[k] for _, numbers in found] for k in (0, 1))
-    ratios = [three for _, numbers in found for three in numbers[2:]]
-    alone = [three for steps, numbers in found if steps == "one step" for three in numbers[2:]]
-    said = CLAIMS.format(
-        learned=LEARNED,
-        left_out=left_out or "none",
-        rows=len(found),
-        hogn=sum(hogn < ogn for hogn, ogn, _ in off),
-        hogn_drift=sum(hogn < ogn for hogn, ogn, _ in drift),
-        ogn=sum(ogn < delta for _, ogn, delta in off),
-        ogn_drift=sum(ogn < delta for _, ogn, delta in drift),
-        most=max(max(hogn, ogn) for hogn, ogn, _ in ratios),
-        least=min(delta for *_, delta in alone),
-    )
-    return said, rows
-
-
-def compared(found: dict[str, Any], name: str) -> list[float]:
-    """Energy error and drift over 1,000 steps, and ratios of errors in half and twice the step."""
-    long, integrator = found["a thousand steps"], name.split(", ")[2]
-    errors = found["error per unit of time"][integrator]
-    half, one, twice = (or_infinite(errors[k]) for k in ("0.5", "1", "2"))
-    energies = (or_infinite(long[k]["median"]) for k in ("energy_rmse", "energy_drift"))
-    return [*energies, half / one, twice / one]
 
 
 def integrators(results: dict[str, Any]) -> tuple[str, list[str]]:
@@ -262,17 +189,6 @@ def place(model: str, integrator: str) -> tuple[int, int]:
     return MODELS.index(model), TESTED[model].index(integrator)
 
 
-def or_infinite(value: float | None) -> float:
-    """JSON has no infinity."""
-    return float("inf") if value is None else value
-
-
-def number(values: Iterable[float | None]) -> str:
-    """The median; lost where a motion is not finite."""
-    found = median(map(or_infinite, values))
-    return f"{found:.2g}" if found < float("inf") else "lost"
-
-
 def missing(
     simulated: dict[str, Any], zero: dict[str, Any], kept: dict[str, Any], trained: dict[str, Any]
 ) -> str:
@@ -306,12 +222,12 @@ def page() -> str:
     parts = [[INTRODUCTION.format(missing=missing(simulated, zero, kept, trained))]]
     if simulated:
         parts += [[TABLE], table(simulated)]
-        for said, rows in (claims(simulated), integrators(simulated)):
+        for said, rows in (claims(simulated), more_data(simulated), integrators(simulated)):
             parts += [[said], rows] if said else []
     if zero:
         parts += zero_shot(zero)
     if kept:
-        parts += [[ENERGY], energy(kept)]
+        parts += [[ENERGY], energy(kept), broken(kept)]
     if trained:
         parts += throughput(trained)
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"

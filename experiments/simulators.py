@@ -6,8 +6,8 @@ model, integrator and time step that it was trained with, system and seed:
 - ``main``: all models at one time step, three seeds, and the network of pairs of `gnsim discover`;
 - ``steps``: the models with the time step drawn from one to four frames, one seed;
 - ``integrators``: OGN and HOGN trained with each integrator that goes with them, one seed;
-- ``more``: DeltaGN and OGN with four times the trajectories and steps of training, where OGN was not
-  clearly the better one.
+- ``more``: DeltaGN and OGN with four times the trajectories and steps of training, where OGN was
+  not clearly the better one.
 
 Each is rolled out by every integrator that goes with it, in steps of a quarter to four times the
 one it was trained with: the error of positions over their spread per unit of time, in the first

@@ -1,9 +1,8 @@
 """What all tests share: repeatable examples, one thread, and no state left behind."""
 
 import os
-from contextlib import contextmanager, nullcontext
 
-import jaxtyping
+import first_calls
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -27,37 +26,12 @@ def _repeatable():
     torch.set_default_dtype(dtype)
 
 
-@contextmanager
-def _without_checks():
-    """As users run it: shapes are checked in the tests of each part, and that takes most of the
-    time of a test that runs them all."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", before)
-
-
-@pytest.fixture(scope="session")
-def as_users_run_it():
-    """A context without checks of shapes, for what a whole session shares."""
-    return _without_checks
-
-
 @pytest.fixture(autouse=True, scope="module")
-def _checks_of_module(request):
+def _checks_of_module():
     """Before what a module shares is made."""
-    with _checks_wanted(request):
-        yield
+    first_calls.begin()
 
 
 @pytest.fixture(autouse=True)
-def _checks(request):
-    with _checks_wanted(request):
-        yield
-
-
-def _checks_wanted(request):
-    marked = request.node.get_closest_marker("as_users_run_it") is not None
-    return _without_checks() if marked else nullcontext()
+def _checks():
+    first_calls.begin()

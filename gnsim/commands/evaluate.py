@@ -57,16 +57,24 @@ def evaluate(
     with progress() as tell:
         found, file = evaluate_in(run, protocol, on, settings or [], tell)
     said = found.settings
+    bodies = " or ".join(map(str, said["bodies"]))
     print(
         f"{said['model']}, {said['tested_integrator']}, steps of {said['tested_step']:g}: "
-        f"{said['trajectories']} trajectories, compared at {said['states_compared']} times"
+        f"{_counted(said['trajectories'], 'trajectory', 'trajectories')} of "
+        f"{_counted(bodies, 'body', 'bodies')}, compared at "
+        f"{_counted(said['states_compared'], 'time', 'times')}"
     )
     if found.diverged:
         lost = f", {said['not_finite']} to no number" if said["not_finite"] else ""
         of = f"{found.diverged} of {said['trajectories']} diverged{lost}"
         print(f"{of}: errors that they have a part in say little; see divergence_time")
+    unknown = "" if "energy" in found.curves else "; the true energy of these data is not known"
     show(
         f"{table(found)}\n\nvalid: position error below {said['valid_threshold']:g} of the spread; "
-        f"diverged: beyond {said['divergence_threshold']:g}",
+        f"diverged: beyond {said['divergence_threshold']:g}{unknown}",
         file.parent,
     )
+
+
+def _counted(count: int | str, one: str, many: str) -> str:
+    return f"{count} {one if str(count) == '1' else many}"

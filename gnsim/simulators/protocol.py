@@ -77,6 +77,11 @@ class RolloutProtocol:
         Simulator(trained.model, trained.method(self.integrator))
         stride, _ = self.frames_and_substeps(trained, truth)
         most = (len(truth) - 1) // stride
+        if not most:
+            raise InputError(
+                f"--dt: wanted a step within the held-out data, {len(truth) - 1} frames of "
+                f"{truth.interval:g}, found {stride} frames; give a smaller factor"
+            )
         if not 1 <= (self.steps or 1) <= most:
             raise InputError(
                 f"--steps: wanted at most {most}, the held-out steps of this length, found "

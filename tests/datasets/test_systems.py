@@ -116,7 +116,6 @@ def test_law_and_terms_follow_the_settings():
     assert all(not terms(name) for name in set(SYSTEMS) - OUTSIDE)
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("dim", [2, 3])
 def test_energy_momentum_and_angular_momentum_are_kept_where_they_should_be(name, dim):
     path = simulate(name, **QUICK, dim=dim)
@@ -161,7 +160,6 @@ def test_a_single_charge_would_go_round_at_the_cyclotron_frequency():
     assert (momentum(path)[:, 0] - wrong).abs().max() > MOVED
 
 
-@pytest.mark.as_users_run_it
 def test_same_seed_same_bits_and_more_trajectories_extend(name):
     settings = {**QUICK, "frames": 2}
     first, second = simulate(name, **settings), simulate(name, **settings)

@@ -12,8 +12,6 @@ from gnsim.datasets.systems import truth
 from gnsim.datasets.systems.simulation import initial_state, simulated
 from gnsim.testing import make_state
 
-pytestmark = pytest.mark.as_users_run_it
-
 QUICK = {"trajectories": 4, "bodies": 3, "frames": 12}
 #: of positions against exact solutions, over a few periods
 EXACT = 1e-10

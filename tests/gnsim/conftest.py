@@ -24,13 +24,8 @@ def quiet(*_):
 
 
 @pytest.fixture(scope="session")
-def discovery(as_users_run_it) -> Discovery:
+def discovery() -> Discovery:
     """Springs of stiffness 2 and rest length 1 between three bodies, with three candidate laws."""
-    with as_users_run_it():
-        return _discovered()
-
-
-def _discovered() -> Discovery:
     dataset = load("spring", trajectories=12, bodies=3, dim=2, frames=24, interval=0.05)
     config = DiscoveryConfig(
         training=TrainingConfig(steps=60, pilot_steps=10, coupling="none", pairs_per_batch=200),

@@ -68,7 +68,6 @@ class Offered:
         return gathered(offered, names, X, y)
 
 
-@pytest.mark.as_users_run_it
 def test_a_seed_gives_the_same_law_to_the_bit(tmp_path: Path, monkeypatch: Patch) -> None:
     monkeypatch.setattr(gnsim.discovery.equations, "engine", lambda name: Offered())
     for name in ("first", "again"):
@@ -81,7 +80,6 @@ def test_a_seed_gives_the_same_law_to_the_bit(tmp_path: Path, monkeypatch: Patch
     assert law.values["k"] == pytest.approx(2.0, rel=0.01)
 
 
-@pytest.mark.as_users_run_it
 def test_noise_has_no_law(monkeypatch: Patch) -> None:
     monkeypatch.setattr(gnsim.discovery.equations, "engine", lambda name: Offered())
     law = discover(nothing(), QUICK, seed=0).law

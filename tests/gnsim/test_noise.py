@@ -21,7 +21,6 @@ def path(**settings: float) -> Trajectory:
     return simulate("spring", trajectories=20, bodies=3, dim=2, frames=40, **settings)
 
 
-@pytest.mark.as_users_run_it
 def test_white_noise_is_measured() -> None:
     clean, noisy = path(interval=0.05), path(interval=0.05, noise=0.05)
     true = float((noisy.velocity - clean.velocity).std())
@@ -30,7 +29,6 @@ def test_white_noise_is_measured() -> None:
     assert float(noise(clean.velocity, clean.num_systems).max()) < 0.02 * true
 
 
-@pytest.mark.as_users_run_it
 def test_forces_that_break_are_no_noise() -> None:
     broken = simulate("discontinuous", trajectories=8, bodies=4, dim=3, frames=40)
     assert float(noise(broken.q, 8).max()) == 0 == float(noise(broken.velocity, 8).max())
@@ -61,7 +59,6 @@ def missed(noisy: Trajectory, steps: int) -> torch.Tensor:
     return mean_acceleration_error(windows, *predict(Free(), RK4(), windows, 1))
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("sizes", [(0.3, 0.3), (0.3, 0.03), (0.03, 0.3)])
 @pytest.mark.parametrize("steps", [4, 8])
 def test_window_noise_is_the_scatter_of_mean_accelerations(sizes, steps: int) -> None:
@@ -78,7 +75,6 @@ def test_window_noise_is_the_scatter_of_mean_accelerations(sizes, steps: int) ->
     assert float(made.max()) < min(by_positions, by_velocities)
 
 
-@pytest.mark.as_users_run_it
 def test_a_constant_acceleration_is_found_whatever_is_noisy() -> None:
     t = torch.linspace(0, 0.7, 8, dtype=torch.float64)
     for given in (True, False):
@@ -91,7 +87,6 @@ def test_a_constant_acceleration_is_found_whatever_is_noisy() -> None:
                 assert found.tolist() == pytest.approx(motion, abs=1e-5)
 
 
-@pytest.mark.as_users_run_it
 def test_windows_grow_with_noise() -> None:
     lengths = [quiet_steps(path(noise=size)) for size in (0.0, 0.01, 0.03)]
     assert lengths[0] == 1
@@ -99,7 +94,6 @@ def test_windows_grow_with_noise() -> None:
     assert lengths[-1] > 2
 
 
-@pytest.mark.as_users_run_it
 def test_an_axis_that_is_still_hides_no_noise() -> None:
     noisy = path(interval=0.05, noise=0.05).velocity
     still = torch.cat([noisy, torch.zeros_like(noisy[..., :1])], -1)
@@ -115,7 +109,6 @@ def test_the_start_velocity_costs_a_step() -> None:
     assert quiet_steps(replace(path(), velocity_given=False)) == 2
 
 
-@pytest.mark.as_users_run_it
 def test_parts_have_the_noise_of_the_one_that_tells_it() -> None:
     noisy, short = path(noise=0.03), path(noise=0.03).frames(slice(0, 6))
     assert measured_noise(short) is None

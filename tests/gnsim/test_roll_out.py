@@ -32,7 +32,6 @@ def truth(frames: int, trajectories: int = 1):
     return replace(path, attributes={}, p=path.velocity)
 
 
-@pytest.mark.as_users_run_it
 def test_a_long_rollout_tells_of_its_fitted_start_and_has_the_measured_one_beside_it() -> None:
     path = truth(120)
     found = roll_out(None, spring(), path, CONFIG, quiet)
@@ -41,7 +40,6 @@ def test_a_long_rollout_tells_of_its_fitted_start_and_has_the_measured_one_besid
     assert float(found["law"].position_error[0].max()) > 0
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(("frames", "trajectories"), [(30, 1), (100, 2)])
 def test_others_start_from_the_measured_state(frames: int, trajectories: int) -> None:
     found = roll_out(None, spring(), truth(frames, trajectories), CONFIG, quiet)
@@ -49,7 +47,6 @@ def test_others_start_from_the_measured_state(frames: int, trajectories: int) ->
     assert found["law"].fitted_frames == 0
 
 
-@pytest.mark.as_users_run_it
 def test_a_rollout_of_noisy_data_is_not_off_by_the_noise_of_its_start() -> None:
     settings = {"trajectories": 8, "bodies": 3, "dim": 2, "frames": 41, "equal_masses": True}
     clean, noisy = (simulate("spring", noise=noise, **settings) for noise in (0.0, 0.02))
@@ -62,7 +59,6 @@ def test_a_rollout_of_noisy_data_is_not_off_by_the_noise_of_its_start() -> None:
     assert fitted < 0.7 * measured
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(("substeps", "taken"), [(1, "DOP853"), (500, "Leapfrog")])
 def test_a_rollout_tells_by_what_it_was_integrated(substeps: int, taken: str) -> None:
     """The one that was asked for, where energy is kept with it."""

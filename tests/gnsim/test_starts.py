@@ -43,7 +43,6 @@ def starts(softening: float = 0.2) -> Starts:
         return fitted_starts(law(softening), KahanLi6(), noisy(), 1)
 
 
-@pytest.mark.as_users_run_it
 def test_starts_are_nearer_to_the_truth_than_what_was_measured() -> None:
     measured = torch.stack([noisy().q[0], noisy().velocity[0]]) - clean()
     fitted = starts().phase - clean()
@@ -52,7 +51,6 @@ def test_starts_are_nearer_to_the_truth_than_what_was_measured() -> None:
     assert float(ratio.max()) < (4 / 21) ** 0.5
 
 
-@pytest.mark.as_users_run_it
 def test_what_the_true_law_leaves_is_noise_and_what_another_leaves_is_more() -> None:
     left = []
     for softening in (0.2, 0.3):
@@ -65,7 +63,6 @@ def test_what_the_true_law_leaves_is_noise_and_what_another_leaves_is_more() -> 
     assert left[1] > 1.5 * left[0]
 
 
-@pytest.mark.as_users_run_it
 def test_starts_take_out_more_of_the_noise_of_bodies_that_go_round() -> None:
     path = simulate("spring", bodies=3, dim=2, trajectories=20, frames=25, interval=0.1, noise=0.02)
     windows = WindowSampler(path, 24).spread(20)
@@ -78,7 +75,6 @@ def test_starts_take_out_more_of_the_noise_of_bodies_that_go_round() -> None:
     assert float((found.noise / free).median()) < 0.9
 
 
-@pytest.mark.as_users_run_it
 def test_a_start_that_is_known_nearly_is_found_in_a_step() -> None:
     known = starts()
     beside = replace(known, phase=known.phase + 0.003)
@@ -88,7 +84,6 @@ def test_a_start_that_is_known_nearly_is_found_in_a_step() -> None:
     assert float(off.median()) < 1e-4
 
 
-@pytest.mark.as_users_run_it
 def test_a_fit_depends_on_no_origin() -> None:
     path, far = noisy(), 1e5
     moved = replace(path, q=path.q + far)
@@ -98,7 +93,6 @@ def test_a_fit_depends_on_no_origin() -> None:
     assert float(off.flatten().median()) < 1e-6
 
 
-@pytest.mark.as_users_run_it
 def test_parts_are_the_whole() -> None:
     known = starts()
     parts = [known.part(0, 7), known.chosen(torch.arange(7, 24))]

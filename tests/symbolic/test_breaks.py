@@ -84,7 +84,6 @@ def test_a_side_without_a_force_is_joined_as_zero() -> None:
     assert equals(law.equation, BROKEN)
 
 
-@pytest.mark.as_users_run_it
 def test_the_refit_finds_the_place_of_a_break() -> None:
     path = simulate("discontinuous", trajectories=20, bodies=3, dim=2, frames=20)
     problem = Problem.of(path, 4, 80, KahanLi6(), 1)

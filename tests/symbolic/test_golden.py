@@ -68,7 +68,6 @@ def distilled(name: str, folder: Path) -> Law:
     return Law(parts.force, parts.constants, 3)
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("name", ["charge"])
 def test_messages_of_the_truth_become_its_law(name: str, tmp_path: Path) -> None:
     law = distilled(name, tmp_path)

@@ -50,7 +50,6 @@ def over_errors(fit: Minimum) -> torch.Tensor:
     return (values - TRUTH) / errors
 
 
-@pytest.mark.as_users_run_it
 def test_errors_of_constants_hold_where_bodies_meet() -> None:
     """In the worst of fifteen draws for the fit that came before."""
     start = TRUTH[1:]
@@ -72,7 +71,6 @@ def scatter() -> torch.Tensor:
     return torch.stack([over_errors(found(BESIDE, draw)) for draw in range(8)])
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(("times", "right"), [(1.0, True), (0.5, False), (2.0, False)])
 def test_constants_scatter_by_their_errors(times: float, right: bool) -> None:
     """And not by errors that are half, or twice, as large."""
@@ -85,7 +83,6 @@ def levels_of(problem: Problem) -> list[_Level]:
     return [_Level(every)] + [_Level(every[:0])] * _HALVINGS
 
 
-@pytest.mark.as_users_run_it
 def test_steps_are_halved_where_bodies_meet_and_there_alone() -> None:
     problem, model = replace(charges(seed=5), fine_slopes=True), true_model()
     levels, left = _settled(model, TRUTH, problem, levels_of(problem), 0.05, 2)
@@ -104,7 +101,6 @@ def test_steps_are_halved_where_bodies_meet_and_there_alone() -> None:
     assert float(change.min()) > 5
 
 
-@pytest.mark.as_users_run_it
 def test_fine_slopes_settle_starts_before_an_encounter() -> None:
     """With slopes in a quarter of the steps they move on and on."""
     model, problem = true_model(), replace(charges(), substeps=8)
@@ -127,7 +123,6 @@ def some(count: int) -> Problem:
     return replace(problem, windows=problem.windows.chosen(torch.arange(count)))
 
 
-@pytest.mark.as_users_run_it
 def test_too_few_systems_are_left_to_the_usual_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert last_steps(form(), true_model(2), TRUTH, some(8)) is not None
     assert last_steps(form(), true_model(2), TRUTH, some(7)) is None
@@ -138,7 +133,6 @@ def test_too_few_systems_are_left_to_the_usual_fit(monkeypatch: pytest.MonkeyPat
     assert bool(fit.parameters.isfinite().all())
 
 
-@pytest.mark.as_users_run_it
 def test_steps_that_come_to_no_end_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gnsim.symbolic.last_steps._ROUNDS", 1)
     assert last_steps(form(), true_model(2), BESIDE, charges(bodies=2)) is None
@@ -146,7 +140,6 @@ def test_steps_that_come_to_no_end_are_left(monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(last_steps(form(), true_model(2), BESIDE, charges(bodies=2)), LastSteps)
 
 
-@pytest.mark.as_users_run_it
 def test_the_last_step_is_one_that_finer_steps_would_not_move(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -50,7 +50,6 @@ def test_a_wrong_form_does_not_become_the_truth() -> None:
     assert abs(float(fit.parameters[-1]) / STIFFNESS - 1) > 0.01
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(
     "text", ["2.0*mass_i*mass_j/(r + 0.3)**2", "0.7*mass_i*mass_j/(r + 0.6)**1.8"]
 )
@@ -61,7 +60,6 @@ def test_gravity_and_its_exponent_from_a_wrong_start(text: str) -> None:
     assert strength == pytest.approx(1.0, rel=FOUND)
 
 
-@pytest.mark.as_users_run_it
 def test_constants_have_not_the_error_of_the_integrator() -> None:
     problem = Problem.of(springs(), 4, 40, Leapfrog(), 1)
     form, none = form_of(parse("1.9*r - 2.2", ("r",))), Structure("none")
@@ -74,7 +72,6 @@ def test_constants_have_not_the_error_of_the_integrator() -> None:
     assert bool((off[1] < 0.1 * off[0]).all())  # two halvings of a method of order two: a 16th
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("off", [0.6, 1.5])
 def test_hidden_masses_of_gravity(off: float) -> None:
     whole = gravity()
@@ -85,7 +82,6 @@ def test_hidden_masses_of_gravity(off: float) -> None:
     assert float(fit.parameters[0]) == pytest.approx(0.5, rel=FOUND)
 
 
-@pytest.mark.as_users_run_it
 def test_hidden_masses_of_springs() -> None:
     settings = {"trajectories": 1, "bodies": 3, "dim": 2, "frames": 61, "interval": 0.05}
     whole = simulate("spring", **settings)
@@ -124,17 +120,14 @@ def coverage(errors: float) -> float:
     return float((scatter() < errors).double().mean())
 
 
-@pytest.mark.as_users_run_it
 def test_standard_errors_cover_as_they_should() -> None:
     assert 0.5 <= coverage(1) <= 0.85
 
 
-@pytest.mark.as_users_run_it
 def test_a_quarter_of_them_would_not() -> None:
     assert coverage(1 / 4) < 0.5
 
 
-@pytest.mark.as_users_run_it
 def test_a_start_far_off_in_little_noise_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every measurement is off by thousands of its errors there, and still tells where to go."""
     path = replace(shaken(springs(frames=17), 1e-6, 0), noise=torch.full((30, 2), 1e-6).double())
@@ -151,7 +144,6 @@ def test_a_start_far_off_in_little_noise_is_left(monkeypatch: pytest.MonkeyPatch
     assert off() > 0.1
 
 
-@pytest.mark.as_users_run_it
 def test_windows_that_are_lost_have_no_say_in_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """One system in ten has springs of twice the stiffness."""
     whole = springs(frames=17)
@@ -171,7 +163,6 @@ def test_windows_that_are_lost_have_no_say_in_noise(monkeypatch: pytest.MonkeyPa
     assert off() > 0.03
 
 
-@pytest.mark.as_users_run_it
 def test_windows_after_close_encounters_pull_no_constant_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -190,7 +181,6 @@ def test_windows_after_close_encounters_pull_no_constant_off(
     assert off() > 1e-6
 
 
-@pytest.mark.as_users_run_it
 def test_less_noise_gives_smaller_errors_in_proportion() -> None:
     form = form_of(parse("2.0*r - 2.0", ("r",)))
     problems = [Problem.of(noisy(1, n), 4, 20, KahanLi6(), 1) for n in (5e-2, 1e-2)]
@@ -198,7 +188,6 @@ def test_less_noise_gives_smaller_errors_in_proportion() -> None:
     assert (loud / quiet).tolist() == pytest.approx([5.0, 5.0], rel=0.2)
 
 
-@pytest.mark.as_users_run_it
 def test_units_of_length_and_time_scale_the_constants_exactly() -> None:
     path, length, time = noisy(0), 1.5e11, 86400.0
     scaled = replace(path, t=path.t * time, q=path.q * length, p=path.p * length / time)
@@ -221,7 +210,6 @@ def constants_off(path: Trajectory, fit_starts: bool) -> float:
     return float((found / torch.tensor([REST, STIFFNESS]) - 1).abs().max())
 
 
-@pytest.mark.as_users_run_it
 def test_without_velocities_the_starts_of_windows_are_fitted() -> None:
     """Velocities that were estimated at the ends of a file are off, and constants with them."""
     path = simulate("spring", trajectories=10, bodies=3, dim=2, frames=9, velocities=False)
@@ -276,7 +264,6 @@ def products(parameters: torch.Tensor) -> torch.Tensor:
 CHARGED = torch.tensor([-0.8, 1.1, -0.9, -1.2, -1.0], dtype=torch.float64)
 
 
-@pytest.mark.as_users_run_it
 def test_hidden_charges_with_errors_that_their_scatter_bears_out() -> None:
     charge = simulate("charge", trajectories=1, frames=2, dim=2, seed=5).attributes["charge"]
     row, column = torch.triu_indices(4, 4, offset=1)

@@ -62,7 +62,6 @@ def chosen(
     return select(candidates, Structure("none"), *problems, ONE, deadline=deadline)
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("noise", [0.0, 0.01])
 def test_the_truth_wins_over_smaller_and_larger_rivals(noise: float) -> None:
     rivals = ("1.5*r", "1.0*r - 0.5", "1.1*r - 0.9 + 0.1*r**2", "0.5")
@@ -72,7 +71,6 @@ def test_the_truth_wins_over_smaller_and_larger_rivals(noise: float) -> None:
     assert selection.reasons
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(("noise", "rivals"), [(0.1, 1), (0.01, 0)])
 def test_noise_may_leave_rivals_that_say_other_forces(noise: float, rivals: int) -> None:
     """Two forms of one size, of which noise hides which it is, or does not."""
@@ -131,7 +129,6 @@ def test_one_form_of_two_names_is_refitted_once() -> None:
     assert len(selection.scored) == 1
 
 
-@pytest.mark.as_users_run_it
 def test_after_the_deadline_three_forms_are_refitted_and_no_more() -> None:
     rivals = ("0.5", "1.5*r", "1.0*r - 0.5", "1.1*r - 0.9 + 0.1*r**2", "r**3")
     late = chosen(None, *rivals, deadline=time.monotonic() - 1)
@@ -141,7 +138,6 @@ def test_after_the_deadline_three_forms_are_refitted_and_no_more() -> None:
     assert len(chosen(None, *rivals, deadline=time.monotonic() + 1e6).scored) == len(rivals)
 
 
-@pytest.mark.as_users_run_it
 def test_after_the_deadline_first_frames_wait_as_well() -> None:
     path = simulate("spring", trajectories=24, bodies=3, dim=2, frames=13, noise=0.01)
     parts = (path.systems(torch.arange(16)), path.systems(torch.arange(16, 24)))
@@ -166,7 +162,6 @@ def test_without_the_truth_a_rival_is_chosen_and_errs() -> None:
     assert selection.chosen.error > 0.01
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(("power", "rounded"), [(2.0, True), (2.05, False)])
 def test_exponents_are_rounded_where_data_do_not_object(power: float, rounded: bool) -> None:
     fit = chosen(power, "1.0*(r + 0.48)**(-2.04)").chosen.fit
@@ -176,7 +171,6 @@ def test_exponents_are_rounded_where_data_do_not_object(power: float, rounded: b
         assert exponents[0] == pytest.approx(-2.05, abs=1e-3)
 
 
-@pytest.mark.as_users_run_it
 def test_an_exponent_that_the_engine_got_wrong_is_rounded_after_the_refit() -> None:
     """Far from any integer as it was offered, the nearest one once trajectories were asked."""
     selection = chosen(2.0, "1.0*(r + 0.45)**(-1.7)")
@@ -184,7 +178,6 @@ def test_an_exponent_that_the_engine_got_wrong_is_rounded_after_the_refit() -> N
     assert len(chosen(2.05, "1.0*(r + 0.45)**(-1.7)").chosen.fit.form.constants) == 2
 
 
-@pytest.mark.as_users_run_it
 def test_a_constant_that_may_as_well_be_zero_is_dropped() -> None:
     """Where no engine offers the truth but one of its larger relatives."""
     selection = chosen(None, "1.9*Abs(r + 0.05) - 1.7 + 0.01/r")
@@ -192,7 +185,6 @@ def test_a_constant_that_may_as_well_be_zero_is_dropped() -> None:
     assert any("held-out windows do as well" in reason for reason in selection.reasons)
 
 
-@pytest.mark.as_users_run_it
 def test_in_noise_the_first_frames_leave_hopeless_forms_behind() -> None:
     # at 0.1, steps of fourth order err by more than the noise where bodies pass close by
     path = simulate(
@@ -210,7 +202,6 @@ def test_in_noise_the_first_frames_leave_hopeless_forms_behind() -> None:
     assert all("**2: the first frames" in reason for reason in behind)
 
 
-@pytest.mark.as_users_run_it
 def test_in_noise_the_likelihood_of_all_frames_decides() -> None:
     selection = chosen(None, "1.5*r", "1.0*r - 0.5", noise=0.01)
     small, right = selection.scored
@@ -231,7 +222,6 @@ def damped(name: str) -> Selection:
     return select(candidates, structure, *problems, start)
 
 
-@pytest.mark.as_users_run_it
 def test_terms_stay_where_data_need_them() -> None:
     selection = damped("damped")
     fit = selection.chosen.fit
@@ -242,12 +232,10 @@ def test_terms_stay_where_data_need_them() -> None:
     assert any("drag was kept" in reason for reason in selection.reasons)
 
 
-@pytest.mark.as_users_run_it
 def test_terms_go_where_data_do_not() -> None:
     assert damped("spring").chosen.fit.structure.terms == ()
 
 
-@pytest.mark.as_users_run_it
 def test_a_dashpot_between_bodies_is_told_from_friction_and_drag() -> None:
     start = simulate("spring", trajectories=14, bodies=3, dim=2, frames=2)[0]
     dashpot = Field(Term("dashpot", 2), torch.tensor([0.4], dtype=torch.float64))
@@ -274,7 +262,6 @@ class Morse(PairPotential):
         return 2 * (torch.exp(-r) - 3 * torch.exp(-self.rate * r))
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(
     ("rate", "offered", "constants"),
     [

@@ -85,7 +85,6 @@ def off(table: MessageTable) -> float:
     return float(np.median(np.abs(table.y - true)) / np.median(np.abs(true)))
 
 
-@pytest.mark.as_users_run_it
 def test_messages_of_springs_become_a_thousand_times_better() -> None:
     path, model = springs(), network(0.1)
     table = sampled(model, path)
@@ -96,7 +95,6 @@ def test_messages_of_springs_become_a_thousand_times_better() -> None:
     assert found.names == table.names and len(found.y) == len(found.X) > 0.9 * len(table.y)
 
 
-@pytest.mark.as_users_run_it
 def test_noise_lets_them_become_several_times_better(monkeypatch: pytest.MonkeyPatch) -> None:
     """With fewer pieces, and only where the windows become likelier by it."""
     path, model = shaken(springs(frames=65, interval=0.05), 0.01), network(0.3)
@@ -110,7 +108,6 @@ def test_noise_lets_them_become_several_times_better(monkeypatch: pytest.MonkeyP
     assert sharpened(table, model, NONE, ONE, *given) is None
 
 
-@pytest.mark.as_users_run_it
 def test_messages_stay_those_of_the_strength_that_was_given() -> None:
     """A strength that is 1.2 at the start: messages are those of that strength."""
     path, model = springs(), network(0.1)
@@ -120,14 +117,12 @@ def test_messages_stay_those_of_the_strength_that_was_given() -> None:
     assert off(found) > 0.1
 
 
-@pytest.mark.as_users_run_it
 def test_a_network_that_is_right_is_not_made_worse() -> None:
     path, model = springs(), network(0.0)
     found = sharpened(sampled(model, path), model, NONE, ONE, *problems(path))
     assert found is None or off(found) < 1e-6
 
 
-@pytest.mark.as_users_run_it
 def test_messages_of_two_kinds_are_no_curve() -> None:
     """Half of them repel as much as the others attract, and no attribute says which."""
     path, model = springs(), network(0.1)
@@ -185,7 +180,6 @@ class OfCharges(PairPotential):
         return (spring(r) + self.off * torch.sin(4 * r)) * of_charges
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(("share", "a_curve"), [(0.03, False), (0.0, True)])
 def test_messages_that_depend_on_an_attribute_a_little_are_left(
     share: float, a_curve: bool
@@ -201,7 +195,6 @@ def test_messages_that_depend_on_an_attribute_a_little_are_left(
     assert (found is not None) == a_curve
 
 
-@pytest.mark.as_users_run_it
 def test_messages_that_windows_do_not_determine_are_left_out() -> None:
     """Charges come as near as a hundredth of the usual distance, and no window tells how it was."""
     path = simulate("charge", trajectories=40, bodies=4, dim=2, frames=33, seed=3)
@@ -224,7 +217,6 @@ class Softened(PairPotential):
         return true * (1 + 0.03 * torch.sin(5 * torch.log(r)))
 
 
-@pytest.mark.as_users_run_it
 def test_the_scale_of_hidden_charges_is_that_of_the_network() -> None:
     """Curve and charges share a scale that nothing tells; a network's largest charge is one."""
     charges = torch.tensor([1.0, 0.8, 0.6], dtype=torch.float64)

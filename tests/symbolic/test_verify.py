@@ -80,7 +80,7 @@ def verdict(
 
 @pytest.mark.parametrize(
     ("name", "by"),
-    [("spring", EXACT), pytest.param("noisy spring", CHEAP, marks=pytest.mark.as_users_run_it)],
+    [("spring", EXACT), ("noisy spring", CHEAP)],
 )
 def test_the_truth_is_verified(name: str, by: Integrator) -> None:
     found = verdict(name, "1.7*r - 1.5", by=by)
@@ -96,7 +96,6 @@ def test_rivals_that_noisy_data_do_not_tell_apart_make_a_candidate() -> None:
     assert "failed: the data do not tell it from k*r**2 (size 4)" in found.reasons
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("excused", [1e-4, 0.02])
 def test_errors_of_constants_excuse_no_wrong_form(
     excused: float, monkeypatch: pytest.MonkeyPatch
@@ -118,20 +117,17 @@ def test_a_vague_constant_makes_a_candidate() -> None:
     assert any(reason.startswith("failed") and "c1" in reason for reason in found.reasons)
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("text", ["1.7*r - 1.5", "1.7*r - 1.5/r"])
 def test_an_approximation_is_not_verified(text: str) -> None:
     found = verdict("anharmonic", text, network=TRUE["anharmonic"])
     assert not found.verified, found.reasons
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("text", ["1.5*r", "-1.0/r", "1.3*r**3"])
 def test_a_planted_wrong_law_is_never_verified(text: str) -> None:
     assert not verdict("spring", text).verified
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("text", ["1.7*r - 1.5", "0.3"])
 def test_noise_has_no_law(text: str) -> None:
     assert verdict("noise", text, by=CHEAP).status == "no law found"
@@ -167,7 +163,6 @@ def moved_by(kind: type[PairwiseHamiltonian], systems: int, frames: int) -> Traj
 
 
 @pytest.mark.parametrize(("systems", "frames"), [(6, 25), (1, 33), (1, 120)])
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("kind", [PairwiseHamiltonian, Dragged, Driven])
 def test_a_missing_force_is_seen_on_files_of_any_size(
     kind: type[PairwiseHamiltonian], systems: int, frames: int
@@ -196,7 +191,7 @@ def swinging(amplitude: float, frames: float, noise: float = 0.0) -> Trajectory:
         for step in range(4):
             phase = 2 * math.pi * (frame + (step + 0.5) / 4) / frames
             scaled = PairwiseHamiltonian(
-                ScaledPair(spring.pair, 1 + amplitude * torch.tensor(math.cos(phase)), False)
+                ScaledPair(spring.pair, 1 + amplitude * torch.tensor(math.cos(phase)), "")
             )
             state = integrator.step(scaled, state, interval / 4)
         states.append(state)
@@ -212,7 +207,6 @@ def swinging(amplitude: float, frames: float, noise: float = 0.0) -> Trajectory:
     )
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("amplitude", [0.5, 0.0])
 def test_a_force_that_swings_once_a_window_is_seen_beside_noise(amplitude: float) -> None:
     """Its mean acceleration over a window vanishes: single frames tell."""
@@ -228,7 +222,6 @@ def test_a_force_that_swings_once_a_window_is_seen_beside_noise(amplitude: float
     assert frames.startswith("failed" if amplitude else "passed"), found.reasons
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("velocities", [True, False])
 @pytest.mark.parametrize(("amplitude", "frames"), [(0.08, 16), (0.0, 16), (0.08, 8)])
 def test_a_force_that_swings_in_time_is_no_law(
@@ -245,7 +238,6 @@ def test_a_force_that_swings_in_time_is_no_law(
     assert found.verified is (amplitude == 0.0)
 
 
-@pytest.mark.as_users_run_it
 def test_noise_is_not_held_against_a_law() -> None:
     path = simulate(
         "spring", trajectories=24, bodies=3, dim=2, frames=41, equal_masses=True, noise=0.01

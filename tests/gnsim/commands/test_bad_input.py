@@ -11,8 +11,6 @@ from gnsim.cli import run
 from gnsim.errors import ExitCode
 from gnsim.runs import RunFolder
 
-pytestmark = pytest.mark.as_users_run_it
-
 RNG = np.random.default_rng(0)
 
 

@@ -17,30 +17,27 @@ from gnsim.simulator import Simulator
 from gnsim.state import Trajectory
 from gnsim.symbolic.law import Constant, Hidden, Law
 
-pytestmark = pytest.mark.as_users_run_it
-
 SPRINGS = Law("k*(r - r0)", {"k": Constant(2.0, 1e-6), "r0": Constant(1.0, 1e-6)}, 2)
 CUBIC = 0.02
 PAGE = Path(__file__).parents[3] / "docs" / "relativity.md"
 
 
 @pytest.fixture(scope="module")
-def path(as_users_run_it) -> Trajectory:
+def path() -> Trajectory:
     """Springs with a cubic term of a percent, between three bodies of mass one.
 
     Of many systems those whose bodies stay apart: an encounter costs all windows many steps.
     """
     settings = {"trajectories": 40, "bodies": 3, "dim": 2, "frames": 21, "equal_masses": True}
-    with as_users_run_it():
-        springs = simulate("spring", **settings)
-        source, target = springs[0].pairs
-        r = (springs.q[:, source] - springs.q[:, target]).norm(dim=-1).amin(0)
-        closest = r.view(springs.num_systems, -1).amin(1)
-        start = springs.systems(closest.argsort(descending=True)[:10])[0]
-        law = replace(SPRINGS, radial=f"{CUBIC}*(r - 1.0)**3")
-        times = 0.1 * torch.arange(21, dtype=torch.float64)
-        # with 1e-12, residuals beside the true law show the error of these steps as more than noise
-        moved = Simulator(law.dynamics(), DOP853(1e-14)).rollout(start, times)
+    springs = simulate("spring", **settings)
+    source, target = springs[0].pairs
+    r = (springs.q[:, source] - springs.q[:, target]).norm(dim=-1).amin(0)
+    closest = r.view(springs.num_systems, -1).amin(1)
+    start = springs.systems(closest.argsort(descending=True)[:10])[0]
+    law = replace(SPRINGS, radial=f"{CUBIC}*(r - 1.0)**3")
+    times = 0.1 * torch.arange(21, dtype=torch.float64)
+    # with 1e-12, residuals beside the true law show the error of these steps as more than noise
+    moved = Simulator(law.dynamics(), DOP853(1e-14)).rollout(start, times)
     return replace(moved, attributes={})
 
 

@@ -54,14 +54,13 @@ def installed(search: Search, patch: pytest.MonkeyPatch) -> Search:
 
 
 @pytest.fixture(scope="module")
-def made(discovery: Discovery, tmp_path_factory: pytest.TempPathFactory, as_users_run_it) -> Path:
+def made(discovery: Discovery, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data and the finished run of them."""
     folder = tmp_path_factory.mktemp("made")
     assert run(["data", "make", "spring", *SPRINGS, "--out", str(folder / "s.npz")]) == 0
     with pytest.MonkeyPatch.context() as patch:
         installed(Search(discovery), patch)
-        with as_users_run_it():
-            assert run(discover(folder)) == 0
+        assert run(discover(folder)) == 0
     return folder
 
 

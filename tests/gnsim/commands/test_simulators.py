@@ -20,8 +20,6 @@ from gnsim.models.simulators import SIMULATORS
 from gnsim.state import Trajectory, Units
 from gnsim.training.checkpoint import load, save
 
-pytestmark = pytest.mark.as_users_run_it
-
 ROOT = Path(__file__).parents[3]
 SOURCE = ["spring", "data.trajectories=5", "data.frames=8", "data.bodies=3", "data.dim=2"]
 TINY = ["simulator.steps=3", "simulator.hidden=4", "simulator.graphs=4"]
@@ -92,7 +90,9 @@ def test_each_trains_and_is_evaluated(
     names = {path.name for path in folder.iterdir()}
     assert names == {"config.yaml", "model.ckpt", "training.csv", "checkpoints"}
     assert run(["evaluate", str(folder), "--steps", "3"]) == 0
-    assert "valid_prediction_time" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "valid_prediction_time" in told
+    assert "energy_rmse" in told and "is not known" not in told
     assert len(list((folder / "evaluation").iterdir())) == 4
 
 
@@ -295,6 +295,8 @@ def test_a_file_is_not_split_anew_to_be_tested_on(
     assert "wanted trajectories that were not learned from" in refused(on_copy, capsys)
     assert not (folder / "evaluation").exists()
     assert run(["evaluate", str(folder), "--on", str(file)]) == 0
+    told = capsys.readouterr().out
+    assert "the true energy of these data is not known" in told and "energy_rmse" not in told
     (json_file,) = (folder / "evaluation").glob("*.json")
     assert json_file.stem == "RK4-dt1-7states"
 

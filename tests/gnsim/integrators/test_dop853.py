@@ -56,7 +56,6 @@ def test_an_orbit_closes_after_its_period(eccentricity: float) -> None:
     assert (late.q - late.q[0] - start.q).abs().max() > 1e-5
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("unit", [1.0, 1e-9, 1e9])
 def test_errors_do_not_depend_on_units(unit: float) -> None:
     """Springs, whose motion is the same in any unit of length."""
@@ -105,7 +104,6 @@ def drift(dynamics: PairwiseHamiltonian, integrator: DOP853 | Leapfrog) -> float
     return float((H - H[0]).abs().max() / H[0].abs())
 
 
-@pytest.mark.as_users_run_it
 def test_steps_end_where_a_force_breaks() -> None:
     told, untold = Counted(True), Counted(False)
     assert drift(told, TIGHT) < min(1e-10, drift(untold, TIGHT))

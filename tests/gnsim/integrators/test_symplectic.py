@@ -86,7 +86,6 @@ def test_symmetric_methods_run_backwards_on_a_regular_motion(name: str) -> None:
     assert torch.cat([back.q - start.q, back.p - start.p]).abs().max() < 1e-10
 
 
-@pytest.mark.as_users_run_it
 def test_leapfrog_runs_backwards_for_long() -> None:
     start = make_state([[1.0]], [[0.5]])
     there = run(Leapfrog(), HarmonicOscillator(), start, 0.01, 10_000)

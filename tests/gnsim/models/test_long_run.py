@@ -19,7 +19,6 @@ def measured(steps: int, **settings: object) -> dict:
     return module.run(steps, **settings), module
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("kind", ["pairwise", "coupled"])
 def test_bounds_hold(kind: str) -> None:
     found, module = measured(STEPS, kind=kind)
@@ -27,7 +26,6 @@ def test_bounds_hold(kind: str) -> None:
         assert found[name] <= bound, f"{name}: {found[name]:.3g} > {bound:.3g}"
 
 
-@pytest.mark.as_users_run_it
 def test_euler_breaks_the_energy_bound() -> None:
     found, module = measured(BROKEN, kind="pairwise", integrator="euler")
     assert found["energy_error"] > module.BOUNDS["energy_error"]

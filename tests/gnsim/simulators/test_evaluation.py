@@ -36,8 +36,6 @@ from gnsim.training.simulator_config import SimulatorConfig
 from gnsim.training.simulator_fit import FittedSimulator
 from gnsim.visualize.evaluation import evaluation_figure
 
-pytestmark = pytest.mark.as_users_run_it
-
 TRUE = hamiltonian("spring")
 SHAPE = Shape(2, 3, ())
 SMALL = ["data.trajectories=5", "data.bodies=3", "data.frames=3"]
@@ -141,6 +139,7 @@ def test_steps_are_shares_or_multiples_of_that_of_the_training(
         (RolloutProtocol(factor=1.5), "a step of a whole number of frames"),
         (RolloutProtocol(steps=21), "--steps: wanted at most 20"),
         (RolloutProtocol(factor=4.0, steps=6), "--steps: wanted at most 5"),
+        (RolloutProtocol(factor=40.0), "--dt: wanted a step within the held-out data, 20 frames"),
         (RolloutProtocol("jumps"), "has a right-hand side"),
     ],
 )

@@ -34,7 +34,6 @@ def test_strengths_that_are_no_products_are_not_met() -> None:
     assert (products(float(found[0]), found[1:]) - strengths).abs().max() > 0.3
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("hidden", [True, False])
 def test_charges_are_found_where_data_lack_them(hidden: bool) -> None:
     path = simulate("charge", trajectories=1, frames=160, interval=0.05, softening=0.5, seed=5)
@@ -50,7 +49,6 @@ def test_charges_are_found_where_data_lack_them(hidden: bool) -> None:
         assert torch.equal(signs * signs[0], charge * charge[0])
 
 
-@pytest.mark.as_users_run_it
 def test_charges_that_run_away_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     path = simulate("charge", trajectories=1, frames=60, interval=0.05, softening=0.5, seed=5)
     data = replace(path, attributes={"mass": path.mass})

@@ -16,8 +16,6 @@ from gnsim.training.record import Standing
 from gnsim.training.step import Training
 from gnsim.training.structure import choose_structure
 
-pytestmark = pytest.mark.as_users_run_it
-
 SMALL = {
     "hidden": 8,
     "steps": 30,

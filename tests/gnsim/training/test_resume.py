@@ -14,8 +14,6 @@ from gnsim.datasets.systems import simulate
 from gnsim.training.checkpoint import DamagedCheckpointWarning
 from gnsim.training.fit import fit
 
-pytestmark = pytest.mark.as_users_run_it
-
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("killed.py")
 

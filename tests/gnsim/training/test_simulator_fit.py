@@ -17,8 +17,6 @@ from gnsim.training.simulator_config import SimulatorConfig, method, untrained
 from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 from gnsim.training.window_errors import StepsOfFrames, window_errors
 
-pytestmark = pytest.mark.as_users_run_it
-
 SMALL = SimulatorConfig(steps=6, save_every=3, graphs=6, hidden=6)
 LEARNING = replace(SMALL, steps=80, save_every=80, graphs=40, hidden=24, learning_rate=1e-2)
 every = pytest.mark.parametrize("name", SIMULATORS)

@@ -22,9 +22,6 @@ from gnsim.training.fitted_spline import FittedSpline, log_error, missed, usual
 from gnsim.training.frame_pairs import FramePairs
 from gnsim.training.steps_of_data import Steps, vanishing
 
-#: hundreds of steps, each of many small calls
-pytestmark = pytest.mark.as_users_run_it
-
 SYSTEMS, IN_STEPS = 120, Steps(SymplecticEuler(), 100, True, {})
 EXACTLY = Steps(KahanLi6(), 20, False, {})
 

@@ -47,7 +47,6 @@ def parts(path: Trajectory, steps: int = 2, integrator: object = None) -> tuple[
     return Problem.of(train, steps, 80, by, 1), Problem.of(held_out, steps, 40, by, 1)
 
 
-@pytest.mark.as_users_run_it
 def test_a_weak_cubic_term_is_found_beside_springs() -> None:
     train, held_out = parts(moved(f"{CUBIC}*(r - 1.0)**3"))
     off = replace(SPRINGS, constants={**SPRINGS.constants, "k": Constant(2.03, 1e-3)})
@@ -61,12 +60,10 @@ def test_a_weak_cubic_term_is_found_beside_springs() -> None:
     assert found.chosen.constants[new].value == pytest.approx(CUBIC, rel=0.05)
 
 
-@pytest.mark.as_users_run_it
 def test_nothing_is_found_beside_springs_alone() -> None:
     assert search(SPRINGS, *parts(moved("0")), ()).chosen is None
 
 
-@pytest.mark.as_users_run_it
 def test_a_force_of_both_speeds_is_found_in_the_frame_of_the_pair() -> None:
     train, held_out = parts(moved("0.0005*v_r**2/r", "-0.002*v_r*v_t/r"))
     found = search(SPRINGS, train, held_out, ())
@@ -83,7 +80,6 @@ def test_a_force_of_both_speeds_is_found_in_the_frame_of_the_pair() -> None:
     assert (along, across) == pytest.approx((0.0005 * 0.25 / 2, -0.002 * 1.5 / 2), rel=0.1)
 
 
-@pytest.mark.as_users_run_it
 def test_a_second_correction_is_added_to_the_first() -> None:
     first = replace(
         SPRINGS,
@@ -101,7 +97,6 @@ def test_a_second_correction_is_added_to_the_first() -> None:
     assert float(chosen.radial.subs(values).subs(at)) == pytest.approx(0.004 * 4 / 3, rel=0.1)
 
 
-@pytest.mark.as_users_run_it
 def test_terms_for_what_is_not_linear_go_again() -> None:
     """Of a correction that makes a fifth of the force, the search says more than there is."""
     strong = 10 * CUBIC
@@ -117,7 +112,6 @@ def test_terms_for_what_is_not_linear_go_again() -> None:
     assert pruned(both, ["k1"], train, held_out, -100.0).law == both.law
 
 
-@pytest.mark.as_users_run_it
 def test_a_law_without_constants_has_corrections_too() -> None:
     bare = Law("2.0*(r - 1.0)", {}, 2)
     train, held_out = parts(moved(f"{CUBIC}*(r - 1.0)**3"), integrator=EXACTLY)
@@ -129,7 +123,6 @@ def test_a_law_without_constants_has_corrections_too() -> None:
     assert refit_together(bare, train).law == bare
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize("given", [True, False], ids=["velocities", "positions alone"])
 def test_corrections_are_fitted_in_noise_too(given: bool) -> None:
     """Forces that depend on velocities have no kicks and drifts to take slopes with."""
@@ -171,7 +164,6 @@ def test_columns_are_what_errors_change_by() -> None:
         assert off(1.1 * column, change) > 0.05
 
 
-@pytest.mark.as_users_run_it
 @pytest.mark.parametrize(("radial", "more"), [("0", False), (f"{CUBIC}*(r - 1.0)**3", True)])
 def test_residuals_are_weighed_against_noise(radial: str, more: bool) -> None:
     path = moved(radial)
@@ -181,7 +173,6 @@ def test_residuals_are_weighed_against_noise(radial: str, more: bool) -> None:
     assert rest.size.shape == rest.noise.shape == (len(rest.t), 3)
 
 
-@pytest.mark.as_users_run_it
 def test_noise_of_the_data_is_seen_as_noise() -> None:
     path = moved("0")
     generator = torch.Generator().manual_seed(0)
@@ -191,14 +182,12 @@ def test_noise_of_the_data_is_seen_as_noise() -> None:
     assert not bool(rest.beyond_noise.any())
 
 
-@pytest.mark.as_users_run_it
 def test_short_data_cannot_tell_noise() -> None:
     path = moved(f"{CUBIC}*(r - 1.0)**3").frames(slice(0, 9))
     rest = residuals(SPRINGS, path, 2, DOP853(1e-13))
     assert bool(rest.noise.isnan().all()) and not bool(rest.beyond_noise.any())
 
 
-@pytest.mark.as_users_run_it
 def test_a_force_below_the_noise_is_told_by_its_memory() -> None:
     """Windows one after the other feel the same force, and noise is new in each."""
     path = moved("0.002*(r - 1.0)**3")
@@ -211,7 +200,6 @@ def test_a_force_below_the_noise_is_told_by_its_memory() -> None:
     assert bool(rest.beyond_noise.any()) and not bool(alone.beyond_noise.any())
 
 
-@pytest.mark.as_users_run_it
 def test_law_and_correction_are_fitted_together() -> None:
     """Alone, springs take a part of the cubic term into their own constants."""
     train, _ = parts(moved(f"{CUBIC}*(r - 1.0)**3"), integrator=EXACTLY)
