@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from readme_tables import load
-from simulator_claims import claims, is_usual, more_data, number, order
+from simulator_claims import claims, is_usual, number, order, unclear
 from simulators import MODELS, PARTS, SEEDS, TESTED, cases, named
 from throughput import SIZES as BODIES
 from throughput_table import throughput
@@ -222,7 +222,7 @@ def page() -> str:
     parts = [[INTRODUCTION.format(missing=missing(simulated, zero, kept, trained))]]
     if simulated:
         parts += [[TABLE], table(simulated)]
-        for said, rows in (claims(simulated), more_data(simulated), integrators(simulated)):
+        for said, rows in (claims(simulated), unclear(simulated), integrators(simulated)):
             parts += [[said], rows] if said else []
     if zero:
         parts += zero_shot(zero)

@@ -6,8 +6,8 @@ model, integrator and time step that it was trained with, system and seed:
 - ``main``: all models at one time step, three seeds, and the network of pairs of `gnsim discover`;
 - ``steps``: the models with the time step drawn from one to four frames, one seed;
 - ``integrators``: OGN and HOGN trained with each integrator that goes with them, one seed;
-- ``more``: DeltaGN and OGN with four times the trajectories and steps of training, where OGN was
-  not clearly the better one.
+- ``more``: where OGN was not clearly better than DeltaGN, both with four times the trajectories and
+  steps of training; and OGN with four substeps in each step, where steps were up to four frames.
 
 Each is rolled out by every integrator that goes with it, in steps of a quarter to four times the
 one it was trained with: the error of positions over their spread per unit of time, in the first
@@ -66,25 +66,31 @@ OTHER_BODIES, SEEDS = (4, 10), ("0", "1", "2")
 ANOTHER = 1_000
 
 PARTS = ("main", "steps", "integrators", "more")
-#: by how much the data and the steps of training are more in the last part; its rows
-MORE = 4
+#: how training differs from the usual: times the data and the steps, substeps; and its name
+USUAL, MORE_DATA, SUBSTEPS = "usual", "more data", "substeps"
+DIFFERS = {
+    USUAL: (1, 1, ""),
+    MORE_DATA: (4, 1, " of 4 times the data"),
+    SUBSTEPS: (1, 4, " in 4 substeps"),
+}
 UNCLEAR = (("r1", "1", SEEDS), ("spring", "4", SEEDS[:1]))
 
 Case = tuple[str, str, str, str, str, str]
 
 
 def measure(
-    model: str, integrator: str, longest: str, times: str, system: str, number: str
+    model: str, integrator: str, longest: str, how: str, system: str, number: str
 ) -> dict[str, Any]:
     torch.set_num_threads(1)
-    seed, more, given = int(number), int(times), {**SYSTEMS[system], "dim": DIM}
-    data = load(system, bodies=BODIES, trajectories=more * TRAINED_ON, seed=seed, **given)
+    seed, given = int(number), {**SYSTEMS[system], "dim": DIM}
+    times, substeps, _ = DIFFERS[how]
+    data = load(system, bodies=BODIES, trajectories=times * TRAINED_ON, seed=seed, **given)
     begun = time.monotonic()
     if model == PAIRS:
         trained, error = pairs(data, integrator, seed)
     else:
         config = SimulatorConfig(model=model, integrator=integrator, longest=int(longest))
-        config = replace(config, steps=more * config.steps)
+        config = replace(config, steps=times * config.steps, substeps=substeps)
         fitted = fit_simulator(data.train, data.valid, config, seed)
         trained, error = TrainedSimulator.of_simulator(fitted), fitted.validation_error
     seconds = time.monotonic() - begun
@@ -165,37 +171,44 @@ def finite(value: float) -> float | None:
 
 
 def cases(part: str) -> list[Case]:
-    """Model, integrator, longest step, times the data, system and seed of each case."""
+    """Model, integrator, longest step, how it differs, system and seed of each case."""
     if part == "integrators":
         return [
-            (model, integrator, "1", "1", "spring", SEEDS[0])
+            (model, integrator, "1", USUAL, "spring", SEEDS[0])
             for model in ("ogn", "hogn", "hogn-separable")
             for integrator in TESTED[model]
         ]
     if part == "more":
         return [
-            (model, OWN.get(model, "rk4"), longest, str(MORE), system, seed)
+            (model, OWN.get(model, "rk4"), longest, how, system, seed)
             for system, longest, seeds in UNCLEAR
             for seed in seeds
-            for model in ("delta", "ogn")
+            for how in (MORE_DATA, SUBSTEPS)
+            for model in unclear_models(how, longest)
         ]
     longest, models, seeds = {
         "main": ("1", (*MODELS, PAIRS), SEEDS),
         "steps": ("4", MODELS, SEEDS[:1]),
     }[part]
     return [
-        (model, OWN.get(model, "rk4"), longest, "1", system, seed)
+        (model, OWN.get(model, "rk4"), longest, USUAL, system, seed)
         for seed in seeds
         for system in SYSTEMS
         for model in models
     ]
 
 
+def unclear_models(how: str, longest: str) -> tuple[str, ...]:
+    """Substeps are for long steps, and DeltaGN has none."""
+    if how == SUBSTEPS:
+        return () if longest == "1" else ("ogn",)
+    return "delta", "ogn"
+
+
 def named(case: Case) -> str:
-    model, integrator, longest, times, system, seed = case
+    model, integrator, longest, how, system, seed = case
     steps = "one step" if longest == "1" else f"steps of 1 to {longest} frames"
-    steps += "" if times == "1" else f" of {times} times the data"
-    return f"{system}, {model}, {integrator}, {steps}, seed {seed}"
+    return f"{system}, {model}, {integrator}, {steps}{DIFFERS[how][-1]}, seed {seed}"
 
 
 def main(parts: list[str]) -> None:
