@@ -1,4 +1,4 @@
-"""Learned simulators across integrators and time steps: the table of docs/simulators.md.
+"""Learned simulators across integrators and time steps: the tables of docs/simulator_results.md.
 
 ``python experiments/simulators.py [PART ...]`` writes results/simulators.json, a case for each
 model, integrator and time step that it was trained with, system and seed:

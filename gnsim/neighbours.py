@@ -1,7 +1,9 @@
 """All pairs of bodies within a radius, exactly; and kept while they hold.
 
-By a k-d tree on a CPU, where it is five times as fast as the cell list that other devices have.
+By a k-d tree on a CPU, which is the faster one there, and by a cell list on other devices.
 """
+
+import math
 
 import numpy as np
 import torch
@@ -12,8 +14,12 @@ from torch import Tensor
 from gnsim.cell_list import candidates
 from gnsim.graph import displacement, distance, nearest_image
 
-#: by which is looked further than the radius: trees and cells round positions in their own ways
+#: by which is looked further: trees and cells round distances in their own ways, relative to these
 _FURTHER = 1 + 1e-5
+#: roundings of positions and sides that enter the distance to a nearest image
+_ROUNDINGS = 8
+#: of the radius: what these may come to
+_BLURRED = 0.1
 
 
 def radius_pairs(
@@ -26,21 +32,16 @@ def radius_pairs(
 
     As `gnsim.graph.all_pairs` has them: the lower index is the target, and pairs are in the order
     of their targets, then of their sources. In a periodic `box`, distances are those of nearest
-    images.
+    images, in the precision of `q`.
 
     Raises:
-        ValueError: a radius that is not above zero or more than half of the box (then a pair would
-            meet in several images), or positions that are not finite.
+        ValueError: a radius that is not above zero, or is more than half of the box (then a pair
+            would meet in several images); positions that are not finite, or so many boxes away that
+            their precision does not tell the radius.
     """
-    _check(q, radius, box)
-    if len(q) < 2:
-        return torch.zeros(2, 0, dtype=torch.long, device=q.device)
-    with torch.no_grad():
-        pairs = _candidates(q.detach(), batch, radius * _FURTHER, box)
-        pairs = pairs[:, distance(displacement(q.detach(), pairs, box)) <= radius]
-    source, target = pairs.amax(0), pairs.amin(0)
-    order = (target * len(q) + source).argsort()
-    return torch.stack([source[order], target[order]])
+    _check_radius(radius)
+    _check(q, radius, 0.0, box)
+    return _within(q.detach(), batch, radius, box)
 
 
 class NeighbourList:
@@ -48,17 +49,21 @@ class NeighbourList:
 
     Pairs within `radius` + `skin` are kept until a body has moved by half of the `skin`
     (L. Verlet, Physical Review 159 (1967) 98); what is returned is always what `radius_pairs` is.
+
+    Raises:
+        ValueError: a radius that is not above zero, or a skin below it.
     """
 
     def __init__(self, radius: float, skin: float) -> None:
-        if not skin >= 0:
+        _check_radius(radius)
+        if not 0 <= skin < math.inf:
             raise ValueError(f"skin: wanted a length of at least 0, found {skin:g}")
         self.radius = radius
         self.skin = skin
         #: how often pairs were looked for
         self.searches = 0
-        self._of: tuple[Tensor, Tensor, Tensor | None] | None = None
-        self._near: Tensor | None = None
+        self._before: tuple[Tensor, Tensor, Tensor | None] | None = None
+        self._near = torch.zeros(2, 0, dtype=torch.long)
 
     def pairs(
         self,
@@ -68,53 +73,50 @@ class NeighbourList:
     ) -> Int[Tensor, "2 pairs"]:
         """As `radius_pairs`, and raises what it raises."""
         q = q.detach()
-        if self._near is None or not self._holds(q, batch, box):
-            self._near = radius_pairs(q, batch, self.radius + self.skin, box)
-            self._of = (q.clone(), batch, box)
+        if not self._holds(q, batch, box):
+            _check(q, self.radius, self.skin, box)
+            further = (self.radius + self.skin) * _FURTHER + _blur(q, box)
+            self._near = _within(q, batch, further, box)
+            self._before = (q.clone(), batch.clone(), None if box is None else box.clone())
             self.searches += 1
         return self._near[:, distance(displacement(q, self._near, box)) <= self.radius]
 
     def _holds(self, q: Tensor, batch: Tensor, box: Tensor | None) -> bool:
         """Whether no pair can have come within the radius that is not among those kept."""
-        if self._of is None:
+        if self._before is None:
             return False
-        before, of, inside = self._of
-        if q.shape != before.shape or q.device != before.device or not _same(batch, of):
+        before, of, inside = self._before
+        if q.shape != before.shape or q.device != before.device or not torch.equal(batch, of):
             return False
-        if (box is None) != (inside is None) or (box is not None and not _same(box, inside)):
+        if (box is None) != (inside is None):
             return False
-        moved = distance(nearest_image(q - before, box))
+        if box is not None and inside is not None and not torch.equal(box, inside):
+            return False
+        moved = _FURTHER * distance(nearest_image(q - before, box)) + _blur(q, box)
         # not "above": what is not finite is looked at anew, and refused
         return bool((2 * moved <= self.skin).all())
 
 
-def _same(a: Tensor, b: Tensor | None) -> bool:
-    return a is b or (b is not None and torch.equal(a, b))
-
-
-def _check(q: Tensor, radius: float, box: Tensor | None) -> None:
-    if not radius > 0:
-        raise ValueError(f"radius: wanted a length above 0, found {radius:g}")
-    if box is not None and 2 * radius > float(box.min()):
-        raise ValueError(
-            f"radius: wanted at most half of the smallest side of the box, "
-            f"{float(box.min()) / 2:g}, found {radius:g}"
-        )
-    if not bool(q.isfinite().all()):
-        raise ValueError(f"positions: body {int((~q.isfinite()).any(1).nonzero()[0])} is nowhere")
-
-
-def _candidates(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> Tensor:
-    """All pairs within `width`, and perhaps others."""
+def _within(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> Tensor:
+    """The pairs whose distance is at most `width`, in their order."""
+    if len(q) < 2:
+        return torch.zeros(2, 0, dtype=torch.long, device=q.device)
+    further = width * _FURTHER + _blur(q, box)
     if q.device.type == "cpu":
-        return _of_tree(q, batch, width, box)
-    return torch.cat(list(candidates(q, batch, width, box)), 1)
+        parts = _of_tree(q, batch, further, box)
+    else:
+        parts = candidates(q, batch, further, box)
+    near = [part[:, distance(displacement(q, part, box)) <= width] for part in parts]
+    pairs = torch.cat(near, 1)
+    source, target = pairs.amax(0), pairs.amin(0)
+    order = (target * len(q) + source).argsort()
+    return torch.stack([source[order], target[order]])
 
 
-def _of_tree(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> Tensor:
-    """Systems stand apart along a direction of their own."""
+def _of_tree(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> list[Tensor]:
+    """All pairs within `width`. Systems stand apart along a direction of their own."""
     places = q.to(torch.float64).numpy()
-    sides = None if box is None else box.to(torch.float64).numpy()
+    sides = None if box is None else box.detach().to(torch.float64).numpy()
     if sides is not None:
         places = np.remainder(places, sides)
         places[places >= sides] = 0.0  # of what is just below zero the remainder is rounded up
@@ -122,4 +124,36 @@ def _of_tree(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> Tens
         places = np.column_stack([places, 2 * width * batch.numpy()])
         sides = None if sides is None else np.append(sides, 0.0)  # 0: does not close to a ring
     found = cKDTree(places, boxsize=sides).query_pairs(width, output_type="ndarray")
-    return torch.from_numpy(found.astype(np.int64, copy=False)).T
+    return [torch.from_numpy(found.astype(np.int64, copy=False)).T]
+
+
+def _blur(q: Tensor, box: Tensor | None) -> float:
+    """What rounding may add to the distance between nearest images; without a box it is relative
+    to the distance."""
+    if box is None or not len(q):
+        return 0.0
+    return _ROUNDINGS * torch.finfo(q.dtype).eps * float(q.abs().max() + box.max())
+
+
+def _check_radius(radius: float) -> None:
+    if not 0 < radius < math.inf:
+        raise ValueError(f"radius: wanted a length above 0, found {radius:g}")
+
+
+def _check(q: Tensor, radius: float, skin: float, box: Tensor | None) -> None:
+    if not bool(q.isfinite().all()):
+        body = int((~q.isfinite()).any(1).nonzero()[0])
+        raise ValueError(f"positions: that of body {body} is not finite")
+    if box is None or not len(q):
+        return
+    if 2 * (radius + skin) > (least := float(box.min())):
+        with_skin = f" with the skin {skin:g}" if skin else ""
+        raise ValueError(
+            f"radius: wanted at most half of the smallest side of the box, {least / 2:g}, "
+            f"found {radius:g}{with_skin}"
+        )
+    if _blur(q, box) > _BLURRED * radius:
+        raise ValueError(
+            f"positions: wanted them near enough to the box that a radius of {radius:g} can be "
+            f"told, found one at {float(q.abs().max()):g}; bring them into the box"
+        )

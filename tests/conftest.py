@@ -26,12 +26,7 @@ def _repeatable():
     torch.set_default_dtype(dtype)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _checks_of_module():
-    """Before what a module shares is made."""
-    first_calls.begin()
-
-
-@pytest.fixture(autouse=True)
-def _checks():
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Before what is set up for the test, also where it is shared by many."""
     first_calls.begin()

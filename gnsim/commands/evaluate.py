@@ -68,7 +68,9 @@ def evaluate(
         lost = f", {said['not_finite']} to no number" if said["not_finite"] else ""
         of = f"{found.diverged} of {said['trajectories']} diverged{lost}"
         print(f"{of}: errors that they have a part in say little; see divergence_time")
-    unknown = "" if "energy" in found.curves else "; the true energy of these data is not known"
+    unknown = (
+        "" if "energy" in found.curves else "; no true energy: the law of these data is not known"
+    )
     show(
         f"{table(found)}\n\nvalid: position error below {said['valid_threshold']:g} of the spread; "
         f"diverged: beyond {said['divergence_threshold']:g}{unknown}",

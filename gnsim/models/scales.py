@@ -16,12 +16,14 @@ from gnsim.state import State, Trajectory
 class Shape:
     """What a learned simulator is made for: dimension, attributes that it reads, bodies a system.
 
-    Graph models run for any number of bodies; it is that of the training data.
+    Graph models run for any number of bodies; it is that of the training data. Bodies further apart
+    than the connectivity `radius` do not see each other; without one, all do.
     """
 
     dim: int
     bodies: int
     attributes: tuple[str, ...]
+    radius: float | None = None
 
 
 class Scales(nn.Module):
@@ -42,7 +44,7 @@ class Scales(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.attributes = shape.attributes
+        self.attributes, self.radius = shape.attributes, shape.radius
         self.register_buffer("origin", torch.zeros(shape.dim))
         for name in ("length", "velocity", "mass", "force", "step"):
             self.register_buffer(name, torch.ones(()))
@@ -56,11 +58,10 @@ class Scales(nn.Module):
 
     def fit(self, path: Trajectory, step: float) -> None:
         """Takes all sizes from `path`; `step` is the time that a step of the training takes."""
-        source, target = path[0].pairs
         gain = path.p.diff(dim=0) / path.t.diff()[:, None, None]
         found = {
             "origin": path.q.mean((0, 1)),
-            "length": _size(nearest_image(path.q[:, source] - path.q[:, target], path.box)),
+            "length": self._length(path),
             "velocity": _size(relative_velocity(path)),
             "mass": path.mass.mean(),
             "force": _size(gain),
@@ -72,6 +73,13 @@ class Scales(nn.Module):
             values = feature(name, path.attributes[name])
             spread = values.std()
             self.mean[k], self.spread[k] = values.mean(), torch.where(spread > 0, spread, 1.0)
+
+    def _length(self, path: Trajectory) -> Float[Tensor, ""]:
+        """Of displacements between bodies that see each other."""
+        if self.radius is not None:
+            return torch.tensor(self.radius, dtype=torch.float64)
+        source, target = path[0].pairs
+        return _size(nearest_image(path.q[:, source] - path.q[:, target], path.box))
 
     def columns(
         self, state: State, nodes: Int[Tensor, " some"] | slice

@@ -80,7 +80,7 @@ class RolloutProtocol:
         if not most:
             raise InputError(
                 f"--dt: wanted a step within the held-out data, {len(truth) - 1} frames of "
-                f"{truth.interval:g}, found {stride} frames; give a smaller factor"
+                f"{truth.interval:g}, found {stride} frames; give a smaller factor, or longer data"
             )
         if not 1 <= (self.steps or 1) <= most:
             raise InputError(

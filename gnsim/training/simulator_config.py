@@ -1,5 +1,6 @@
 """How a learned simulator is trained: its settings, and the untrained model."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from gnsim.integrators import INTEGRATORS, RK4, Integrator, Jumps
 from gnsim.models.learned import Learned
 from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
+from gnsim.models.state_mlp import StateMLP
 from gnsim.state import Trajectory
 from gnsim.training.loop import LoopConfig
 from gnsim.training.model_file import PRECISIONS, WIDEST, varies
@@ -29,6 +31,7 @@ class SimulatorConfig(LoopConfig):
     for each batch from `shortest` to `longest`, in frames. Each step is taken in `substeps` of the
     `integrator`, one of `METHODS` or ``auto``: rk4, and jumps for what jumps. A `loss` of `LOSSES`
     is taken of the errors of positions and momenta at each step, as rates over their usual size.
+    Bodies within the connectivity `radius` see each other, in units of the data; all, without one.
     """
 
     steps: int = 4_000
@@ -43,6 +46,7 @@ class SimulatorConfig(LoopConfig):
     longest: int = 1
     integrator: str = AUTO
     substeps: int = 1
+    radius: float | None = None
 
     section: ClassVar[str] = "simulator."
 
@@ -55,6 +59,13 @@ class SimulatorConfig(LoopConfig):
             )
         if self.hidden > WIDEST:
             raise InputError(f"simulator.hidden: wanted at most {WIDEST}, found {self.hidden}")
+        if self.radius is not None and not 0 < self.radius < math.inf:
+            raise InputError(f"simulator.radius: wanted a length above 0, found {self.radius:g}")
+        if self.radius is not None and issubclass(SIMULATORS[self.model], StateMLP):
+            raise InputError(
+                f"simulator.radius: wanted none with '{self.model}', which sees a system as a "
+                "whole; name a graph model"
+            )
         # of any shape: whether the two go together is known before there are data
         model = SIMULATORS[self.model](Shape(1, 2, ()), 1, torch.Generator())
         try:
@@ -92,8 +103,25 @@ def method(name: str, model: Dynamics) -> Integrator:
 def untrained(train: Trajectory, config: SimulatorConfig, seed: int) -> Learned:
     """A model for these bodies and attributes in their scales, with weights drawn from `seed`."""
     names = tuple(sorted(name for name, value in train.attributes.items() if varies(value)))
-    shape = Shape(train.dim, train.num_nodes // train.num_systems, names)
+    _check_radius(train, config.radius)
+    shape = Shape(train.dim, train.num_nodes // train.num_systems, names, config.radius)
     model = SIMULATORS[config.model](shape, config.hidden, torch.Generator().manual_seed(seed))
     strides = config.strides
     model.scales.fit(train, train.interval * sum(strides) / len(strides))
     return model.to(PRECISIONS[config.precision])
+
+
+def _check_radius(train: Trajectory, radius: float | None) -> None:
+    """Raises InputError for a radius that data cannot have."""
+    if radius is None:
+        return
+    if train.bonds is not None:
+        raise InputError(
+            f"simulator.radius: wanted none with data that have bonds, found {radius:g}; "
+            "bodies see those that they are bonded to"
+        )
+    if train.box is not None and 2 * radius > (least := float(train.box.min())):
+        raise InputError(
+            f"simulator.radius: wanted at most half of the smallest side of the box, "
+            f"{least / 2:g}, found {radius:g}"
+        )

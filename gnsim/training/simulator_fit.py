@@ -1,5 +1,6 @@
 """Training of a learned simulator through its integrator, and the trained one on disk."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -145,10 +146,18 @@ def _built(plan: Mapping[str, Any], config: SimulatorConfig) -> Learned:
         whole(plan["dim"], "dim", _MOST_DIMENSIONS),
         whole(plan["bodies"], "bodies", MOST_BODIES),
         names,
+        _radius(plan.get("radius")),
     )
     hidden = whole(plan["hidden"], "hidden", WIDEST)
     model = SIMULATORS[config.model](shape, hidden, torch.Generator())
     return model.to(PRECISIONS[config.precision])
+
+
+def _radius(value: Any) -> float | None:
+    """None in the plans of before there was one."""
+    if value is not None and not 0 < float(value) < math.inf:
+        raise ValueError(f"a radius of {value}")
+    return None if value is None else float(value)
 
 
 def _numbers(header: Mapping[str, Any], *names: str) -> list[float]:

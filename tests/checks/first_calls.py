@@ -8,7 +8,7 @@ import inspect
 import sys
 from collections import Counter
 from collections.abc import Callable
-from operator import attrgetter
+from functools import reduce
 from typing import Any
 
 from beartype import beartype
@@ -41,17 +41,18 @@ def checked(function: Callable) -> Callable:
 def begin() -> None:
     """All functions are checked again."""
     for function in _quiet:
-        del function.__no_type_check__
+        function.__dict__.pop("__no_type_check__", None)
     _quiet.clear()
     _calls.clear()
 
 
 def _leave_alone(module: str, name: str) -> None:
-    """jaxtyping reads this attribute at each call."""
-    if "<locals>" in name:
-        return
-    found = attrgetter(name)(sys.modules[module])
+    """jaxtyping reads this attribute at each call. What is not found is checked on."""
+    found: Any = reduce(
+        lambda of, part: getattr(of, part, None), name.split("."), sys.modules[module]
+    )
     found = inspect.unwrap(getattr(found, "fget", None) or getattr(found, "func", found))
     function = getattr(found, "__func__", found)
-    function.__no_type_check__ = True
-    _quiet.append(function)
+    if inspect.isfunction(function) and function.__qualname__ == name:
+        function.__no_type_check__ = True
+        _quiet.append(function)

@@ -12,15 +12,11 @@ from gnsim.neighbours import NeighbourList, radius_pairs
 CLOUDS = 1000
 
 
-def of_cells(q, batch, width, box):
-    return torch.cat(list(candidates(q, batch, width, box)), 1)
-
-
 @pytest.fixture(params=["tree", "cells"])
 def way(request, monkeypatch):
     """Both ways of looking, on the same device."""
     if request.param == "cells":
-        monkeypatch.setattr(neighbours, "_of_tree", of_cells)
+        monkeypatch.setattr(neighbours, "_of_tree", candidates)
     return request.param
 
 
@@ -71,12 +67,41 @@ def test_without_images_or_with_few_neighbours_pairs_are_missed(way):
     assert cut > 5
 
 
-@pytest.mark.parametrize("far", [1e6, 1e12])
-def test_one_body_far_away_costs_no_memory(way, far):
-    q = torch.rand(200, 3, dtype=torch.float64)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("systems", "dim", "far"), [(1, 3, 1e12), (200, 3, 1e12), (2, 4, 1e6)])
+def test_bodies_far_away_join_no_systems(way, systems, dim, far, dtype):
+    q = torch.rand(400, dim, dtype=dtype)
     q[7] = far
-    batch = torch.zeros(200, dtype=torch.long)
+    batch = torch.arange(systems).repeat_interleave(400 // systems)
     assert torch.equal(radius_pairs(q, batch, 0.2), within(q, batch, 0.2, None))
+
+
+def test_cells_offer_few_pairs_beside_the_near_ones_wherever_bodies_are():
+    q = torch.rand(3000, 3, dtype=torch.float64)
+    batch = torch.zeros(len(q), dtype=torch.long)
+    near = radius_pairs(q, batch, 0.1).shape[1]
+    for far in (1.0, 1e6, 1e12):
+        q[7] = far
+        offered = sum(part.shape[1] for part in candidates(q, batch, 0.1, None))
+        assert near < offered < 8 * near
+
+
+@pytest.mark.parametrize("side", [100.0, 10_000.0])
+def test_pairs_at_the_radius_through_the_side_of_a_large_box(way, side):
+    """Where the rounding of positions is more than a share of the radius."""
+    random, box = torch.Generator().manual_seed(1), torch.full((2,), side)
+    middle = torch.rand(500, 2, generator=random)
+    away = torch.randn(500, 2, generator=random)
+    away = (1 + 1e-4 * torch.randn(500, 1, generator=random)) * away / away.norm(dim=1)[:, None]
+    q = torch.remainder(torch.cat([middle, middle + away]), side)
+    systems = torch.zeros(1000, dtype=torch.long)
+    assert torch.equal(radius_pairs(q, systems, 1.0, box), within(q, systems, 1.0, box))
+
+
+def test_a_long_row_of_bodies_in_single_precision(way):
+    q = torch.zeros(30_000, 2)
+    q[:, 0] = torch.arange(30_000)
+    assert radius_pairs(q, torch.zeros(len(q), dtype=torch.long), 1.0).shape == (2, 29_999)
 
 
 def test_a_body_at_the_very_edge_of_the_box(way):
@@ -112,7 +137,7 @@ def test_a_list_that_is_kept_too_long_is_wrong(monkeypatch):
     assert near.pairs(together, batch).shape == (2, 1)
 
 
-@pytest.mark.parametrize("change", ["batch", "box", "bodies"])
+@pytest.mark.parametrize("change", ["batch", "box", "bodies", "batch in place", "box in place"])
 def test_a_list_is_made_anew_for_other_systems(change):
     q = torch.tensor([[0.1, 0.5], [0.9, 0.5], [0.2, 0.5]], dtype=torch.float64)
     batch, box = torch.zeros(3, dtype=torch.long), None
@@ -120,12 +145,27 @@ def test_a_list_is_made_anew_for_other_systems(change):
     assert near.pairs(q, batch, box).tolist() == [[2], [0]]
     if change == "batch":
         batch = torch.tensor([0, 1, 1])
+    elif change == "batch in place":
+        batch[2:] = 1
     elif change == "box":
         box = torch.ones(2, dtype=torch.float64)
+    elif change == "box in place":
+        box = torch.full((2,), 9.0, dtype=torch.float64)
+        near.pairs(q, batch, box)
+        box.fill_(1.0)
     else:
         q, batch = q[:2], batch[:2]
     assert torch.equal(near.pairs(q, batch, box), within(q, batch, 0.3, box))
-    assert near.searches == 2
+    assert near.searches == (3 if change == "box in place" else 2)
+
+
+def test_a_list_and_a_search_agree_to_the_last_bit():
+    """The pair is further apart than radius and skin, by less than they are rounded."""
+    batch, near = torch.zeros(2, dtype=torch.long), NeighbourList(0.6, skin=0.3)
+    assert near.pairs(torch.tensor([[0.0], [0.90000004]]), batch).shape == (2, 0)
+    together = torch.tensor([[0.15000001], [0.75000006]])
+    assert torch.equal(near.pairs(together, batch), radius_pairs(together, batch, 0.6))
+    assert radius_pairs(together, batch, 0.6).shape == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -134,12 +174,22 @@ def test_a_list_is_made_anew_for_other_systems(change):
         ([[0.0, 0.0]], 0.0, None, "radius: wanted a length above 0"),
         ([[0.0, 0.0]], float("nan"), None, "radius: wanted a length above 0"),
         ([[0.0, 0.0]], 0.6, [1.0, 2.0], "at most half of the smallest side of the box, 0.5"),
-        ([[0.0, 0.0], [0.0, float("nan")]], 0.5, None, "body 1 is nowhere"),
+        ([[0.0, 0.0], [0.0, float("nan")]], 0.5, None, "that of body 1 is not finite"),
+        ([[0.0, 0.0]], float("inf"), None, "radius: wanted a length above 0"),
+        ([[0.0, 0.0], [3e7, 0.0]], 0.5, [1.0, 2.0], "bring them into the box"),
     ],
 )
 def test_what_cannot_be_looked_for_is_said(q, radius, box, words):
     q, box = torch.tensor(q), None if box is None else torch.tensor(box)
     with pytest.raises(ValueError, match=words):
         radius_pairs(q, torch.zeros(len(q), dtype=torch.long), radius, box)
-    with pytest.raises(ValueError, match="skin"):
+    with pytest.raises(ValueError, match=words):
+        NeighbourList(radius, 0.0).pairs(q, torch.zeros(len(q), dtype=torch.long), box)
+
+
+def test_a_list_names_its_skin():
+    with pytest.raises(ValueError, match="skin: wanted a length of at least 0"):
         NeighbourList(1.0, skin=-0.1)
+    box = torch.ones(2)
+    with pytest.raises(ValueError, match=r"half .* 0.5, found 0.4 with the skin 0.2"):
+        NeighbourList(0.4, skin=0.2).pairs(torch.zeros(2, 2), torch.zeros(2, dtype=torch.long), box)

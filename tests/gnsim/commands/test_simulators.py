@@ -296,7 +296,9 @@ def test_a_file_is_not_split_anew_to_be_tested_on(
     assert not (folder / "evaluation").exists()
     assert run(["evaluate", str(folder), "--on", str(file)]) == 0
     told = capsys.readouterr().out
-    assert "the true energy of these data is not known" in told and "energy_rmse" not in told
+    assert (
+        "no true energy: the law of these data is not known" in told and "energy_rmse" not in told
+    )
     (json_file,) = (folder / "evaluation").glob("*.json")
     assert json_file.stem == "RK4-dt1-7states"
 

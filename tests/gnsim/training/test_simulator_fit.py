@@ -10,6 +10,8 @@ from gnsim.config import parse_settings
 from gnsim.datasets.systems import simulate
 from gnsim.errors import InputError, NonFiniteError
 from gnsim.integrators import RK4, Jumps
+from gnsim.models.learned import Learned
+from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
 from gnsim.state import Trajectory
 from gnsim.training.checkpoint import load, save
@@ -180,6 +182,7 @@ def test_what_is_saved_is_read_back(
         ({"hidden": 7}, "size mismatch"),
         ({"attributes": [[]]}, "no names"),
         ({"dim": -1}, "dim = -1"),
+        ({"radius": -1.0}, "a radius of -1"),
     ],
 )
 def test_a_plan_from_elsewhere_is_refused(
@@ -206,6 +209,9 @@ def test_a_plan_from_elsewhere_is_refused(
         (["shortest=3", "longest=2"], "simulator.longest: wanted at least"),
         (["hidden=5000"], "simulator.hidden: wanted at most 4096, found 5000"),
         (["window=0"], "simulator.window: wanted 1 or more"),
+        (["radius=0"], "simulator.radius: wanted a length above 0, found 0"),
+        (["radius=.inf"], "simulator.radius: wanted a length above 0, found inf"),
+        (["radius=1", "model=mlp"], "sees a system as a whole; name a graph model"),
     ],
 )
 def test_settings_that_cannot_be_are_named(settings: list[str], named: str) -> None:
@@ -217,3 +223,44 @@ def test_every_model_has_its_usual_integrator(springs: tuple[Trajectory, Traject
     for name in SIMULATORS:
         model = untrained(springs[0], replace(SMALL, model=name), 0)
         assert isinstance(method("auto", model), Jumps if name == "delta" else RK4)
+
+
+def test_a_radius_is_learned_with_and_kept(
+    springs: tuple[Trajectory, Trajectory], tmp_path: Path
+) -> None:
+    config = replace(SMALL, model="ogn", steps=1, radius=1.5)
+    fitted = trained(config, springs)
+    assert float(fitted.model.scales.length) == 1.5
+    again = FittedSimulator.load(fitted.save(tmp_path / "model.ckpt"), config)
+    assert again.model.shape.radius == 1.5
+    state = springs[1].to(torch.float32)[3]
+    found, expected = (one.model.vector_field(state)[1].detach() for one in (again, fitted))
+    assert torch.equal(found, expected)
+    everywhere = replace(fitted.model.shape, radius=100.0)
+    assert not torch.equal(expected, swapped(fitted.model, everywhere).vector_field(state)[1])
+
+
+def swapped(model: Learned, shape: Shape) -> Learned:
+    """The same weights and scales in another shape."""
+    other = type(model)(shape, model.hidden, torch.Generator())
+    other.load_state_dict(model.state_dict())
+    return other
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (
+            {"box": torch.full((2,), 2.0)},
+            "at most half of the smallest side of the box, 1, found 1.5",
+        ),
+        ({"bonds": torch.tensor([[1], [0]])}, "wanted none with data that have bonds, found 1.5"),
+    ],
+)
+def test_a_radius_that_data_cannot_have_is_refused(
+    change: dict, named: str, springs: tuple[Trajectory, Trajectory], tmp_path: Path
+) -> None:
+    train, valid = (replace(part, **change) for part in springs)
+    with pytest.raises(InputError, match=named):
+        fit_simulator(train, valid, replace(SMALL, radius=1.5), 0, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
