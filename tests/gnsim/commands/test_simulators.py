@@ -92,7 +92,7 @@ def test_each_trains_and_is_evaluated(
     assert run(["evaluate", str(folder), "--steps", "3"]) == 0
     told = capsys.readouterr().out
     assert "valid_prediction_time" in told
-    assert "energy_rmse" in told and "is not known" not in told
+    assert "energy_rmse" in told and "no true energy" not in told
     assert len(list((folder / "evaluation").iterdir())) == 4
 
 

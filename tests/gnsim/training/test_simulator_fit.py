@@ -210,7 +210,7 @@ def test_a_plan_from_elsewhere_is_refused(
         (["hidden=5000"], "simulator.hidden: wanted at most 4096, found 5000"),
         (["window=0"], "simulator.window: wanted 1 or more"),
         (["radius=0"], "simulator.radius: wanted a length above 0, found 0"),
-        (["radius=.inf"], "simulator.radius: wanted a length above 0, found inf"),
+        (["radius=inf"], "simulator.radius: wanted a length above 0, found inf"),
         (["radius=1", "model=mlp"], "sees a system as a whole; name a graph model"),
     ],
 )
