@@ -62,10 +62,19 @@ def test_the_page_of_simulators_is_made_from_the_results(monkeypatch: pytest.Mon
     assert page.of_bodies([{"4": 0.5}, {"4": None}, {"4": None}], "4") == "lost"
     assert page.of_bodies([{}], "4") == "–"
     results = page.load("simulators")
-    for said in (page.claims, page.integrators):  # nothing is said of what is not measured
+    for said in (
+        page.claims,
+        page.unclear,
+        page.integrators,
+    ):  # nothing is said of what is not measured
         assert said(results)[0]
         some = {case: found for case, found in results.items() if ", ogn, " not in case}
         assert said(some) == said({}) == ("", [])
+    kept = page.load("learned_energy")
+    assert page.broken(kept)
+    assert page.broken({k: v for k, v in kept.items() if k != "cusp"}) == page.broken({}) == []
+    assert page.zero_shot(page.load("zero_shot"))[1]
+    assert page.zero_shot({})[1] == []
 
 
 def spring_law(stiffness: float, error: float, status: str = "verified") -> dict[str, Any]:
