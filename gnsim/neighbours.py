@@ -4,6 +4,7 @@ By a k-d tree on a CPU, which is the faster one there, and by a cell list on oth
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -102,10 +103,8 @@ def _within(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> Tenso
     if len(q) < 2:
         return torch.zeros(2, 0, dtype=torch.long, device=q.device)
     further = width * _FURTHER + _blur(q, box)
-    if q.device.type == "cpu":
-        parts = _of_tree(q, batch, further, box)
-    else:
-        parts = candidates(q, batch, further, box)
+    look = _of_tree if q.device.type == "cpu" else candidates
+    parts = look(q, batch, further, box)
     near = [part[:, distance(displacement(q, part, box)) <= width] for part in parts]
     pairs = torch.cat(near, 1)
     source, target = pairs.amax(0), pairs.amin(0)
@@ -113,7 +112,7 @@ def _within(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> Tenso
     return torch.stack([source[order], target[order]])
 
 
-def _of_tree(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> list[Tensor]:
+def _of_tree(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> Iterable[Tensor]:
     """All pairs within `width`. Systems stand apart along a direction of their own."""
     places = q.to(torch.float64).numpy()
     sides = None if box is None else box.detach().to(torch.float64).numpy()
