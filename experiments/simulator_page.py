@@ -18,6 +18,7 @@ from zero_shot import SIZES
 from zero_shot_table import zero_shot
 
 from gnsim.atomic import write_atomic
+from gnsim.training.simulator_config import SimulatorConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "simulator_results.md"
 
@@ -61,7 +62,8 @@ energy is off by, its drift per unit of time, and that root mean square in the w
 hundred trajectories (interpolated, of 50); by how much the simulator's own energy changes, which is
 the error of its steps; and for how long, of 50 units of time, positions are valid. Energies are
 over the larger of |H| and the kinetic energy. Medians over trajectories and seeds; training beside
-other work.
+other work, of {steps:,} steps of {graphs} windows but for `pairs`, which ends where it learns no
+more.
 
 Energies of `pairs` and `hogn-separable` are off by what their integrators make of steps of this
 length where bodies meet, as their own H shows; that of `hogn` is smoother and taken by RK4. A
@@ -229,7 +231,9 @@ def page() -> str:
     simulated, zero, kept, trained = (load(name) for name in names)
     parts = [[INTRODUCTION.format(missing=missing(simulated, zero, kept, trained))]]
     if simulated:
-        parts += [[TABLE], table(simulated)]
+        usual = SimulatorConfig()
+        said = TABLE.format(steps=usual.steps, graphs=usual.graphs)
+        parts += [[said], table(simulated)]
         for said, rows in (claims(simulated), unclear(simulated), integrators(simulated)):
             parts += [[said], rows] if said else []
     if zero:

@@ -15,11 +15,11 @@ seeds."""
 
 SAID = """With 4,096 bodies, 512 times as many as in training, the error per body is {chain:.2f}
 times that with 8 on chains, and {lattice:.2f} times on lattices; that of the median body is
-{chain_median:.2f} and {lattice_median:.2f} times, and at most {worst_median:.2f} times with any
-number. Bodies of larger systems also move less: over their displacement, errors are
-{chain_over:.2f} and {lattice_over:.2f} times those with 8. Where all pairs interact, a body of
-64 has nine times as many neighbours, and errors are {pairs:.2f} times, of the median body
-{pairs_median:.2f} times."""
+{chain_median:.2f} and {lattice_median:.2f} times, at most {worst_median:.2f} times with any
+number of bodies. Bodies of larger chains and lattices also move less: over their displacement,
+errors are {chain_over:.2f} and {lattice_over:.2f} times those with 8. Where all pairs interact,
+a body of 64 has nine times as many neighbours, and errors are {pairs:.2f} times, of the median
+body {pairs_median:.2f} times."""
 
 
 def zero_shot(results: dict[str, Any]) -> list[list[str]]:

@@ -41,7 +41,7 @@ def radius_pairs(
             their precision does not tell the radius.
     """
     _check_radius(radius)
-    _check(q, radius, 0.0, box)
+    _check(q, radius, box)
     return _within(q.detach(), batch, radius, box)
 
 
@@ -50,6 +50,7 @@ class NeighbourList:
 
     Pairs within `radius` + `skin` are kept until a body has moved by half of the `skin`
     (L. Verlet, Physical Review 159 (1967) 98); what is returned is always what `radius_pairs` is.
+    In a small box the skin is thinner: both together are at most half of it.
 
     Raises:
         ValueError: a radius that is not above zero, or a skin below it.
@@ -63,7 +64,7 @@ class NeighbourList:
         self.skin = skin
         #: how often pairs were looked for
         self.searches = 0
-        self._before: tuple[Tensor, Tensor, Tensor | None] | None = None
+        self._before: tuple[Tensor, Tensor, Tensor | None, float] | None = None
         self._near = torch.zeros(2, 0, dtype=torch.long)
 
     def pairs(
@@ -75,10 +76,11 @@ class NeighbourList:
         """As `radius_pairs`, and raises what it raises."""
         q = q.detach()
         if not self._holds(q, batch, box):
-            _check(q, self.radius, self.skin, box)
-            further = (self.radius + self.skin) * _FURTHER + _blur(q, box)
+            _check(q, self.radius, box)
+            skin = self.skin if box is None else min(self.skin, float(box.min()) / 2 - self.radius)
+            further = (self.radius + skin) * _FURTHER + _blur(q, box)
             self._near = _within(q, batch, further, box)
-            self._before = (q.clone(), batch.clone(), None if box is None else box.clone())
+            self._before = (q.clone(), batch.clone(), None if box is None else box.clone(), skin)
             self.searches += 1
         return self._near[:, distance(displacement(q, self._near, box)) <= self.radius]
 
@@ -86,7 +88,7 @@ class NeighbourList:
         """Whether no pair can have come within the radius that is not among those kept."""
         if self._before is None:
             return False
-        before, of, inside = self._before
+        before, of, inside, skin = self._before
         if q.shape != before.shape or q.device != before.device or not torch.equal(batch, of):
             return False
         if (box is None) != (inside is None):
@@ -95,7 +97,7 @@ class NeighbourList:
             return False
         moved = _FURTHER * distance(nearest_image(q - before, box)) + _blur(q, box)
         # not "above": what is not finite is looked at anew, and refused
-        return bool((2 * moved <= self.skin).all())
+        return bool((2 * moved <= skin).all())
 
 
 def _within(q: Tensor, batch: Tensor, width: float, box: Tensor | None) -> Tensor:
@@ -139,17 +141,16 @@ def _check_radius(radius: float) -> None:
         raise ValueError(f"radius: wanted a length above 0, found {radius:g}")
 
 
-def _check(q: Tensor, radius: float, skin: float, box: Tensor | None) -> None:
+def _check(q: Tensor, radius: float, box: Tensor | None) -> None:
     if not bool(q.isfinite().all()):
         body = int((~q.isfinite()).any(1).nonzero()[0])
         raise ValueError(f"positions: that of body {body} is not finite")
     if box is None or not len(q):
         return
-    if 2 * (radius + skin) > (least := float(box.min())):
-        with_skin = f" with the skin {skin:g}" if skin else ""
+    if 2 * radius > (least := float(box.min())):
         raise ValueError(
             f"radius: wanted at most half of the smallest side of the box, {least / 2:g}, "
-            f"found {radius:g}{with_skin}"
+            f"found {radius:g}"
         )
     if _blur(q, box) > _BLURRED * radius:
         raise ValueError(

@@ -73,4 +73,5 @@ def _train_simulator(
     with progress() as tell:
         fitted = train_simulator_into(folder, recipe, tell)
     error = fitted.validation_error
-    show(f"error of held-out windows, over that of standing still: {error:.3g}", folder)
+    remark = "" if error < 1 else ", which is no better"
+    show(f"error of held-out windows, over that of standing still: {error:.3g}{remark}", folder)

@@ -141,9 +141,9 @@ def _errors(
     yield "p_rmse", _unit_of_momentum(units.mass, units.length, units.time), rmse.p
     if hamiltonian is not None:
         error = energy_error(hamiltonian, path, truth)
-        yield "energy_rmse", "of max(|E|, T)", error.square().mean(0).sqrt()
+        yield "energy_rmse", "of max(|H|, T)", error.square().mean(0).sqrt()
         scale = energy_scale(hamiltonian, truth)
-        yield from _drift("energy", energy_drift(hamiltonian, path, scale), "max(|E|, T)", units)
+        yield from _drift("energy", energy_drift(hamiltonian, path, scale), "max(|H|, T)", units)
     if isinstance(model, Hamiltonian):
         own = energy_drift(model, path, kinetic_scale(truth))
         yield from _drift("own_energy", own, "max T", units)

@@ -7,7 +7,7 @@ from gnsim.datasets import Dataset
 from gnsim.errors import InputError
 from gnsim.recipe import Recipe, check_alike
 from gnsim.source_recipe import Origin, SourceRecipe, origin_of
-from gnsim.training.simulator_config import SimulatorConfig
+from gnsim.training.simulator_config import SimulatorConfig, check_radius
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class SimulatorRecipe(SourceRecipe[SimulatorSettings]):
 
     def check_data(self, dataset: Dataset) -> None:
         check_alike(dataset, self.config.simulator.span)
+        check_radius(dataset.train, self.config.simulator.radius)
 
 
 def recipe_in(folder: Path) -> SimulatorRecipe | Recipe:

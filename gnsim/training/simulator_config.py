@@ -14,12 +14,15 @@ from gnsim.models.learned import Learned
 from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
 from gnsim.models.state_mlp import StateMLP
+from gnsim.neighbours import radius_pairs
 from gnsim.state import Trajectory
 from gnsim.training.loop import LoopConfig
 from gnsim.training.model_file import PRECISIONS, WIDEST, varies
 from gnsim.training.window_errors import LOSSES
 
 AUTO = "auto"
+#: frames in which bodies are looked for that see each other
+_LOOKED_AT = 20
 METHODS: Mapping[str, type[Integrator]] = {**INTEGRATORS, "jumps": Jumps}
 
 
@@ -103,7 +106,7 @@ def method(name: str, model: Dynamics) -> Integrator:
 def untrained(train: Trajectory, config: SimulatorConfig, seed: int) -> Learned:
     """A model for these bodies and attributes in their scales, with weights drawn from `seed`."""
     names = tuple(sorted(name for name, value in train.attributes.items() if varies(value)))
-    _check_radius(train, config.radius)
+    check_radius(train, config.radius)
     shape = Shape(train.dim, train.num_nodes // train.num_systems, names, config.radius)
     model = SIMULATORS[config.model](shape, config.hidden, torch.Generator().manual_seed(seed))
     strides = config.strides
@@ -111,8 +114,8 @@ def untrained(train: Trajectory, config: SimulatorConfig, seed: int) -> Learned:
     return model.to(PRECISIONS[config.precision])
 
 
-def _check_radius(train: Trajectory, radius: float | None) -> None:
-    """Raises InputError for a radius that data cannot have."""
+def check_radius(train: Trajectory, radius: float | None) -> None:
+    """Raises InputError for a connectivity radius that data cannot have, or that shows nobody."""
     if radius is None:
         return
     if train.bonds is not None:
@@ -124,4 +127,10 @@ def _check_radius(train: Trajectory, radius: float | None) -> None:
         raise InputError(
             f"simulator.radius: wanted at most half of the smallest side of the box, "
             f"{least / 2:g}, found {radius:g}"
+        )
+    frames = range(0, len(train), max(1, len(train) // _LOOKED_AT))
+    if not any(radius_pairs(train.q[k], train.batch, radius, train.box).numel() for k in frames):
+        raise InputError(
+            f"simulator.radius: wanted one within which bodies meet, found {radius:g}, and no two "
+            "that are so near; give a larger one, or none"
         )

@@ -14,7 +14,7 @@ from typing import Any
 from beartype import beartype
 
 #: calls of a function that are checked in a test
-MOST = 10
+MOST = 2
 
 _calls: Counter[tuple[str, str]] = Counter()
 _quiet: list[Any] = []

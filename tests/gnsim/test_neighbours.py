@@ -187,9 +187,17 @@ def test_what_cannot_be_looked_for_is_said(q, radius, box, words):
         NeighbourList(radius, 0.0).pairs(q, torch.zeros(len(q), dtype=torch.long), box)
 
 
-def test_a_list_names_its_skin():
+def test_a_skin_is_no_negative_length():
     with pytest.raises(ValueError, match="skin: wanted a length of at least 0"):
         NeighbourList(1.0, skin=-0.1)
-    box = torch.ones(2)
-    with pytest.raises(ValueError, match=r"half .* 0.5, found 0.4 with the skin 0.2"):
-        NeighbourList(0.4, skin=0.2).pairs(torch.zeros(2, 2), torch.zeros(2, dtype=torch.long), box)
+
+
+@pytest.mark.parametrize("radius", [0.4, 0.5])
+def test_a_skin_that_a_small_box_has_no_room_for_is_thinner(radius):
+    generator, box = torch.Generator().manual_seed(0), torch.ones(2, dtype=torch.float64)
+    q, v = torch.randn(2, 40, 2, dtype=torch.float64, generator=generator)
+    batch, near = torch.zeros(40, dtype=torch.long), NeighbourList(radius, skin=0.2)
+    for _ in range(40):
+        assert torch.equal(near.pairs(q, batch, box), within(q, batch, radius, box))
+        q = q + 0.004 * v
+    assert near.searches > 5

@@ -57,6 +57,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture) -> str:
         (["--model", "hogn", "simulator.integrator=leapfrog"], "needs a separable Hamiltonian"),
         (["--model", "delta", "simulator.integrator=rk4"], "DeltaGN jumps"),
         (["--model", "ogn", "simulator.window=40"], "a window of 40 steps"),
+        (["--model", "ogn", "simulator.radius=1e-9"], "no two that are so near"),
         (["--model", "ogn", "--time-limit", "60"], "--time-limit: wanted none"),
     ],
 )

@@ -255,12 +255,14 @@ def swapped(model: Learned, shape: Shape) -> Learned:
             "at most half of the smallest side of the box, 1, found 1.5",
         ),
         ({"bonds": torch.tensor([[1], [0]])}, "wanted none with data that have bonds, found 1.5"),
+        ({}, "found 1e-09, and no two that are so near"),
     ],
 )
 def test_a_radius_that_data_cannot_have_is_refused(
     change: dict, named: str, springs: tuple[Trajectory, Trajectory], tmp_path: Path
 ) -> None:
     train, valid = (replace(part, **change) for part in springs)
+    config = replace(SMALL, radius=1.5 if change else 1e-9)
     with pytest.raises(InputError, match=named):
-        fit_simulator(train, valid, replace(SMALL, radius=1.5), 0, tmp_path / "run")
+        fit_simulator(train, valid, config, 0, tmp_path / "run")
     assert not (tmp_path / "run").exists()
