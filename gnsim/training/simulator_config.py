@@ -34,7 +34,7 @@ class SimulatorConfig(LoopConfig):
     for each batch from `shortest` to `longest`, in frames. Each step is taken in `substeps` of the
     `integrator`, one of `METHODS` or ``auto``: rk4, and jumps for what jumps. A `loss` of `LOSSES`
     is taken of the errors of positions and momenta at each step, as rates over their usual size.
-    Bodies within the connectivity `radius` see each other, in units of the data; all, without one.
+    Bodies within the connectivity `radius`, in units of the data, see each other (all, if None).
     """
 
     steps: int = 4_000
