@@ -54,6 +54,8 @@ def contents(raw: Raw) -> Iterator[str]:
         yield f"{raw.bonds.shape[1]} bonds: no other pairs of bodies interact"
     if raw.box is not None:
         yield f"periodic box {' x '.join(f'{x:.6g}' for x in raw.box)}"
+    if raw.walls is not None:
+        yield f"walls {' x '.join(f'{low:.6g} to {high:.6g}' for low, high in raw.walls.T)}"
 
 
 def inspect(raw: Raw, window: int = 1) -> list[Finding]:
@@ -130,6 +132,18 @@ def _positive(raw: Raw) -> Iterator[Finding]:
         yield error("box", found, "a finite length above zero", "correct it", f"axis {axis}")
 
 
+def _walls(raw: Raw) -> Iterator[Finding]:
+    if raw.walls is None:
+        return
+    for axis in np.flatnonzero(~(raw.walls[0] < raw.walls[1]))[:1].tolist():
+        found = f"{raw.walls[0, axis]} and {raw.walls[1, axis]}"
+        remedy = "correct them: the lower ones stand first, and are -inf where it is open"
+        yield error("walls", found, "a lower and an upper wall", remedy, f"axis {axis}")
+    if raw.box is not None:
+        remedy = "leave one of the two out"
+        yield error("walls", "walls and a periodic box", "one of the two", remedy)
+
+
 def _is_length(box: Float[np.ndarray, " dim"] | None) -> np.ndarray:
     return np.ones(1, bool) if box is None else np.isfinite(box) & (box > 0)
 
@@ -172,4 +186,5 @@ _CHECKS: tuple[Callable[[Raw], Iterator[Finding]], ...] = (
     _positive,
     _apart,
     _bonds,
+    _walls,
 )

@@ -57,6 +57,8 @@ def _digest(trajectory: Trajectory, update: Callable[[Any], None]) -> None:
         arrays["box"] = trajectory.box
     if trajectory.bonds is not None:
         arrays["bonds"] = trajectory.bonds
+    if trajectory.walls is not None:
+        arrays["walls"] = trajectory.walls
     for name, tensor in arrays.items():
         array = np.ascontiguousarray(tensor.detach().cpu().numpy())
         update(f"{name} {array.dtype.str} {array.shape}\n".encode())

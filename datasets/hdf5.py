@@ -1,7 +1,8 @@
 """HDF5 in LagrangeBench's layout: a group ``00000`` per trajectory with ``position (T, N, D)``.
 
 By our extension a group may also hold ``velocity (T, N, D)``, ``time (T)``, ``names (N)``,
-``box (D)``, ``bonds (2, B)`` (the pairs of bodies that interact; without them all do),
+``box (D)``, ``walls (2, D)`` (lower and upper sides, infinite where it is open), ``bonds (2, B)``
+(the pairs of bodies that interact; without them all do),
 ``units_length``, ``units_time``, ``units_mass`` and any array of N numbers (``mass``, ``charge``,
 ``particle_type``). Without ``time``, frames are ``dt * write_every`` of the folder's
 ``metadata.json`` apart (Toshev et al., LagrangeBench, NeurIPS 2023). Links out of the file,
@@ -130,12 +131,16 @@ def _between(groups: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[Finding
             yield error(key, found, f"{wanted} {here}", "give every trajectory the same arrays")
         elif any(not np.array_equal(arrays[n], first[n]) for n in _shared(arrays)):
             yield error(
-                key, "another box, other bonds or units", f"those {here}", "make them the same"
+                key,
+                "another box, other walls, bonds or units",
+                f"those {here}",
+                "make them the same",
             )
 
 
 def _shared(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    return [name for name in arrays if name in ("box", "bonds") or name.startswith("units_")]
+    common = ("box", "bonds", "walls")
+    return [name for name in arrays if name in common or name.startswith("units_")]
 
 
 def _assemble(groups: Mapping[str, Mapping[str, np.ndarray]], metadata: Metadata) -> Raw:
@@ -147,6 +152,7 @@ def _assemble(groups: Mapping[str, Mapping[str, np.ndarray]], metadata: Metadata
 
     units = {part: strings(first[f"units_{part}"])[0] for part in UNITS if f"units_{part}" in first}
     box = first["box"].astype(np.float64) if "box" in first else metadata.box
+    walls = first["walls"].astype(np.float64) if "walls" in first else metadata.walls
     return Raw(
         t=first["t"].astype(np.float64),
         q=side_by_side("q", 1),
@@ -159,6 +165,7 @@ def _assemble(groups: Mapping[str, Mapping[str, np.ndarray]], metadata: Metadata
         units=Units(**units),
         box=box,
         bonds=first["bonds"].astype(np.int64) if "bonds" in first else None,
+        walls=walls,
         spelling=_SPELLED,
         notes=metadata.notes,
     )
@@ -167,6 +174,7 @@ def _assemble(groups: Mapping[str, Mapping[str, np.ndarray]], metadata: Metadata
 def write_hdf5(stream: BufferedIOBase, raw: Raw) -> None:
     """Write `raw`, one group per trajectory."""
     shared: dict[str, Any] = {"time": raw.t, "box": raw.box, "bonds": raw.bonds}
+    shared["walls"] = raw.walls
     shared |= {
         f"units_{k}": np.bytes_(getattr(raw.units, k).encode())
         for k in UNITS

@@ -1,4 +1,4 @@
-"""LagrangeBench's ``metadata.json``: the time between frames and the periodic box."""
+"""The ``metadata.json`` of LagrangeBench and of GNS: time between frames, periodic box or walls."""
 
 import json
 from dataclasses import dataclass
@@ -10,6 +10,10 @@ from jaxtyping import Float
 
 from gnsim.datasets.findings import DataError, Finding, error
 
+Space = tuple[
+    Float[np.ndarray, " dim"] | None, Float[np.ndarray, "2 dim"] | None, tuple[Finding, ...]
+]
+
 _LARGEST = 2**20
 
 
@@ -19,6 +23,7 @@ class Metadata:
 
     interval: float | None = None
     box: Float[np.ndarray, " dim"] | None = None
+    walls: Float[np.ndarray, "2 dim"] | None = None
     notes: tuple[Finding, ...] = ()
 
 
@@ -31,7 +36,7 @@ def read_metadata(folder: Path) -> Metadata:
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"larger than {_LARGEST} bytes")
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Metadata(_interval(content), *_box(content))
+        return Metadata(_interval(content), *_space(content))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as cause:
         wanted = "JSON with numbers dt, write_every and bounds [[low, high], ...]"
         fault = error(
@@ -49,16 +54,22 @@ def _interval(content: dict[str, Any]) -> float | None:
     return interval
 
 
-def _box(content: dict[str, Any]) -> tuple[Float[np.ndarray, " dim"] | None, tuple[Finding, ...]]:
+def _space(content: dict[str, Any]) -> Space:
+    """The sides of the box where all axes are periodic, and as walls where none is."""
     periodic = [bool(x) for x in content.get("periodic_boundary_conditions", [])]
-    if not any(periodic):
-        return None, ()
-    if not all(periodic):
+    if any(periodic) and not all(periodic):
         found = "a box that is periodic along some axes only"
         wanted = "all axes or none"
         remedy = "the box is ignored: bodies on two sides of it do not see each other"
-        return None, (Finding("warning", "periodic_boundary_conditions", found, wanted, remedy),)
-    bounds = np.array(content["bounds"], dtype=np.float64)[: len(periodic)]
-    if bounds.shape != (len(periodic), 2):
+        note = Finding("warning", "periodic_boundary_conditions", found, wanted, remedy)
+        return None, None, (note,)
+    if "bounds" not in content and not periodic:
+        return None, None, ()
+    bounds = np.array(content["bounds"], dtype=np.float64)
+    bounds = bounds[: int(content.get("dim", len(periodic) or len(bounds)))]
+    if bounds.ndim != 2 or bounds.shape[1] != 2:
         raise ValueError(f"bounds of shape {bounds.shape}")
-    return bounds[:, 1] - bounds[:, 0], ()
+    low, high = bounds.T
+    if periodic and all(periodic):
+        return high - low, None, ()
+    return None, np.stack([low, high]), ()

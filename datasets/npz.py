@@ -1,7 +1,8 @@
 """Users' ``.npz`` files: ``t [time]``, ``q [time, bodies, dim]`` or with trajectories in front.
 
 Optional: ``v`` of the same shape; ``mass``, ``charge`` and any other per-body array; ``names``;
-``box [dim]``; ``bonds [2, bonds]``, the pairs of bodies that interact, where not all do;
+``box [dim]``; ``walls [2, dim]``, the lower and the upper sides of what keeps bodies in, infinite
+where it is open; ``bonds [2, bonds]``, the pairs of bodies that interact, where not all do;
 ``units_length``, ``units_time``, ``units_mass``. Nothing in a file is trusted: no pickles, and
 every declared size is held against the bytes that are there before it is allocated.
 """
@@ -115,6 +116,7 @@ def _assemble(arrays: dict[str, np.ndarray]) -> Raw:
         units=Units(**units),
         box=arrays["box"].astype(np.float64) if "box" in arrays else None,
         bonds=arrays["bonds"].astype(np.int64) if "bonds" in arrays else None,
+        walls=arrays["walls"].astype(np.float64) if "walls" in arrays else None,
     )
 
 
@@ -140,7 +142,8 @@ def write_npz(stream: BufferedIOBase, raw: Raw) -> None:
     arrays |= {
         f"units_{k}": np.array(getattr(raw.units, k)) for k in UNITS if getattr(raw.units, k)
     }
-    optional = {"v": None if raw.v is None else apart(raw.v), "box": raw.box, "bonds": raw.bonds}
+    optional = {"box": raw.box, "bonds": raw.bonds, "walls": raw.walls}
+    optional["v"] = None if raw.v is None else apart(raw.v)
     optional["names"] = per_body(np.array(raw.names)) if raw.names else None
     arrays |= {name: array for name, array in optional.items() if array is not None}
     np.savez(stream, allow_pickle=False, **arrays)

@@ -32,6 +32,7 @@ class Raw:
     units: Units = field(default_factory=Units)
     box: Float[np.ndarray, " dim"] | None = None
     bonds: Int[np.ndarray, "2 bonds"] | None = None
+    walls: Float[np.ndarray, "2 dim"] | None = None
     spelling: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
 
@@ -62,6 +63,7 @@ def to_trajectory(raw: Raw) -> Trajectory:
         names=raw.names,
         velocity_given=raw.v is not None,
         bonds=None if raw.bonds is None else torch.from_numpy(raw.bonds),
+        walls=None if raw.walls is None else torch.from_numpy(raw.walls),
     )
 
 
@@ -82,6 +84,7 @@ def from_trajectory(trajectory: Trajectory) -> Raw:
         units=trajectory.units,
         box=None if trajectory.box is None else trajectory.box.detach().cpu().numpy(),
         bonds=None if trajectory.bonds is None else trajectory.bonds.detach().cpu().numpy(),
+        walls=None if trajectory.walls is None else trajectory.walls.detach().cpu().numpy(),
     )
 
 

@@ -11,7 +11,7 @@ from gnsim.datasets.raw import UNITS
 #: most characters of a name of a body or a unit
 LONGEST = 200
 _UNITS = frozenset(f"units_{part}" for part in UNITS)
-_SPECIAL = _UNITS | {"t", "q", "v", "names", "box", "bonds"}
+_SPECIAL = _UNITS | {"t", "q", "v", "names", "box", "walls", "bonds"}
 
 Arrays = Mapping[str, np.ndarray]
 Spelling = Callable[[str], str]
@@ -23,9 +23,9 @@ def attributes_of(arrays: Arrays) -> list[str]:
 
 
 def structure(arrays: Arrays, axes: Mapping[int, str], spelled: Spelling) -> list[Finding]:
-    """Errors of presence, kind and shape in t, q, v, names, box, bonds, units_* and other arrays.
+    """Errors of presence, kind and shape.
 
-    `axes` says which numbers of axes q may have, and what they are called.
+    In t, q, v, names, box, walls, bonds, units_* and other arrays. `axes` says which numbers of axes q may have, and what they are called.
     """
     findings = [*_missing(arrays, spelled), *_kinds(arrays, spelled)]
     if findings:
@@ -81,7 +81,8 @@ def _shapes(arrays: Arrays, spelled: Spelling) -> Iterable[Finding]:
     shape = arrays["q"].shape
     lead, (frames, bodies, dim) = shape[:-3], shape[-3:]
     per_body = [(bodies,)] + ([(*lead, bodies)] if lead else [])
-    wanted = {"t": [(frames,)], "v": [shape], "box": [(dim,)], "names": per_body}
+    wanted = {"t": [(frames,)], "v": [shape], "box": [(dim,)], "walls": [(2, dim)]}
+    wanted["names"] = per_body
     wanted |= {name: per_body for name in attributes_of(arrays)}
     wanted |= {name: [()] for name in _UNITS}
     # as an edge_index, but of places in a system

@@ -91,4 +91,5 @@ def _kind(part: Trajectory) -> dict[str, Any]:
         "attributes": sorted(part.attributes),
         "units": astuple(part.units),
         "box": None if part.box is None else part.box.tolist(),
+        "walls": None if part.walls is None else part.walls.tolist(),
     }

@@ -174,6 +174,7 @@ class _Record:
             units=self.start.units,
             names=self.names,
             bonds=self.start.bonds,
+            walls=self.start.walls,
         )
 
 

@@ -25,12 +25,13 @@ class Units:
 
 
 class _System:
-    """What `State` and `Trajectory` share: static attributes, batch, box and units."""
+    """What `State` and `Trajectory` share: attributes, batch, box, walls, bonds and units."""
 
     attributes: Mapping[str, Tensor]
     batch: Tensor
     q: Tensor
     bonds: Tensor | None
+    walls: Tensor | None
 
     @property
     def num_nodes(self) -> int:
@@ -65,9 +66,12 @@ class State(_System):
     """Positions and momenta of all bodies at one instant, in the units of `units`.
 
     `attributes` holds one static number per body and name (``mass``, ``charge``, ``species``,
-    and whatever the user's file brings). `box` is the edge lengths of a periodic box. `bonds` are
-    the pairs of places in a system that interact, the same in every system (row 0 the source, row 1
-    the target); without them all pairs do.
+    and whatever the user's file brings; of bodies that are held or driven, and answer no force,
+    ``fixed`` is not zero). `box` is the edge lengths of a periodic box. `walls` are the coordinates
+    between which bodies are kept (row 0 the lower ones), infinite where it is open. `bonds` are the
+    pairs of places in a system that interact, the same in every system (row 0 the source, row 1 the
+    target); without them all pairs do. `past` holds positions at the frames before, the latest
+    last, for a dynamics that remembers; `moved` leaves it as it is.
     """
 
     q: Float[Tensor, "nodes dim"]
@@ -77,6 +81,8 @@ class State(_System):
     box: Float[Tensor, " dim"] | None = None
     units: Units = Units()
     bonds: Int[Tensor, "2 bonds"] | None = None
+    walls: Float[Tensor, "2 dim"] | None = None
+    past: Float[Tensor, "earlier nodes dim"] | None = None
 
     @property
     def velocity(self) -> Float[Tensor, "nodes dim"]:
@@ -102,8 +108,14 @@ class State(_System):
     def systems(self, selected: Int[Tensor, " selected"]) -> "State":
         """Some of the systems, renumbered from zero."""
         kept, batch = _nodes_of(self.batch, self.num_systems, selected)
-        attributes = {name: value[kept] for name, value in self.attributes.items()}
-        return replace(self, q=self.q[kept], p=self.p[kept], batch=batch, attributes=attributes)
+        return replace(
+            self,
+            q=self.q[kept],
+            p=self.p[kept],
+            batch=batch,
+            attributes={name: value[kept] for name, value in self.attributes.items()},
+            past=None if self.past is None else self.past[:, kept],
+        )
 
     def with_attributes(self, attributes: Mapping[str, Tensor]) -> "State":
         """More (or other) attributes, at unchanged velocities: momenta follow a changed mass."""
@@ -132,6 +144,7 @@ class Trajectory(_System):
     velocity_given: bool = True
     noise: Float[Tensor, "nodes kinds"] | None = None
     bonds: Int[Tensor, "2 bonds"] | None = None
+    walls: Float[Tensor, "2 dim"] | None = None
 
     def __len__(self) -> int:
         return self.t.shape[0]
@@ -145,7 +158,17 @@ class Trajectory(_System):
             box=self.box,
             units=self.units,
             bonds=self.bonds,
+            walls=self.walls,
         )
+
+    def with_past(self, frame: int, earlier: int) -> State:
+        """The state at `frame`, which knows where bodies were at so many frames before it.
+
+        Raises ValueError where there are not as many.
+        """
+        if not 0 <= earlier <= frame:
+            raise ValueError(f"frame {frame} has {frame} frames before it, wanted {earlier}")
+        return replace(self[frame], past=self.q[frame - earlier : frame])
 
     def __iter__(self) -> Iterator[State]:
         return (self[frame] for frame in range(len(self)))
@@ -168,6 +191,7 @@ class Trajectory(_System):
             p=self.p.to(dtype),
             attributes={name: value.to(dtype) for name, value in self.attributes.items()},
             box=None if self.box is None else self.box.to(dtype),
+            walls=None if self.walls is None else self.walls.to(dtype),
             noise=None if self.noise is None else self.noise.to(dtype),
         )
 

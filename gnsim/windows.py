@@ -152,6 +152,7 @@ class WindowSampler:
             box=source.box,
             units=source.units,
             bonds=source.bonds,
+            walls=source.walls,
             velocity_given=source.velocity_given,
             noise=None if self.noise is None else self.noise[nodes],
         )

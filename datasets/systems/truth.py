@@ -69,6 +69,7 @@ def attempt(
         box=start.box,
         units=start.units,
         bonds=start.bonds,
+        walls=start.walls,
     )
     return path, _drift(dynamics, path, rows[..., -1])
 

@@ -25,19 +25,25 @@ def require_held_out(own: Dataset, other: Dataset) -> None:
 
 
 def require_same_kind(own: Dataset, other: Dataset) -> None:
-    """Raises InputError for units that are not those of the training, or a box in one alone."""
+    """Raises InputError for units that are not those of the training, or a box or walls in one
+    alone."""
     mine, theirs = own.train, other.test
     if mine.units != theirs.units:
         raise InputError(
             f"{other.name}: units: wanted those of the training, {_named(mine.units)}, found "
             f"{_named(theirs.units)}; convert the data"
         )
-    if (mine.box is None) != (theirs.box is None):
-        boxes = ["no box" if part.box is None else "a periodic box" for part in (mine, theirs)]
+    if (wanted := _space(mine)) != (found := _space(theirs)):
         raise InputError(
-            f"{other.name}: box: wanted {boxes[0]}, as in the training, found {boxes[1]}; "
+            f"{other.name}: wanted {wanted}, as in the training, found {found}; "
             "give data of the same kind of space"
         )
+
+
+def _space(part: Trajectory) -> str:
+    if part.box is not None:
+        return "a periodic box"
+    return "open space" if part.walls is None else "walls"
 
 
 def _named(units: Units) -> str:

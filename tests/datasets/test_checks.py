@@ -86,6 +86,14 @@ BAD = {
     "complex": (replaced("v", lambda a: a["v"] + 1j), ["v", "complex128", "real numbers"]),
     "odd name": (replaced("a\x1b[31m", np.ones(3)), ["odd name", "rename"]),
     "bad box": (replaced("box", np.array([1.0, 0.0])), ["box", "axis 1", "above zero"]),
+    "bad walls": (
+        replaced("walls", np.array([[-np.inf, 2.0], [5.0, 1.0]])),
+        ["walls", "axis 1", "2.0 and 1.0", "a lower and an upper wall"],
+    ),
+    "walls and box": (
+        lambda a: a.update(box=np.full(2, 9.0), walls=np.array([[-9.0, -9.0], [9.0, 9.0]])),
+        ["walls", "a periodic box", "one of the two"],
+    ),
 }
 
 

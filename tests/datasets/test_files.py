@@ -22,14 +22,14 @@ RECIPE = st.fixed_dictionaries(
         "shape": st.tuples(*(st.integers(a, b) for a, b in ((1, 3), (2, 4), (1, 3), (2, 12)))),
         "seed": st.integers(0, 2**32 - 1),
         "names": st.sets(st.sampled_from(["charge", "spin", "mass"])),
-        "box": st.booleans(),
+        "space": st.sampled_from(["open", "box", "walls"]),
         "units": st.sampled_from([(), ("AU", "day", "kg"), ("µm",)]),
         "named": st.booleans(),
     }
 )
 
 
-def cooked(shape, seed, names, box, units, named) -> Trajectory:
+def cooked(shape, seed, names, space, units, named) -> Trajectory:
     systems, bodies, dim, frames = shape
     random = np.random.default_rng(seed)
     nodes = systems * bodies
@@ -46,7 +46,10 @@ def cooked(shape, seed, names, box, units, named) -> Trajectory:
         p=numbers(frames, nodes, dim),
         batch=torch.arange(systems).repeat_interleave(bodies),
         attributes=attributes,
-        box=torch.full((dim,), 3.0, dtype=torch.float64) if box else None,
+        box=torch.full((dim,), 3.0, dtype=torch.float64) if space == "box" else None,
+        walls=torch.tensor([[-torch.inf] * dim, [7.5] * dim], dtype=torch.float64)
+        if space == "walls"
+        else None,
         units=Units(*units),
         names=tuple(f"Körper {k}" for k in range(nodes)) if named else (),
     )
@@ -55,9 +58,12 @@ def cooked(shape, seed, names, box, units, named) -> Trajectory:
 def same(a: Trajectory, b: Trajectory) -> bool:
     tensors = [(a.t, b.t), (a.q, b.q), (a.p, b.p), (a.batch, b.batch)]
     tensors += [(a.attributes[name], b.attributes[name]) for name in a.attributes]
-    tensors += [] if a.box is None else [(a.box, b.box)]
-    plain = (a.units, a.names, a.velocity_given, set(a.attributes), a.box is None)
-    other = (b.units, b.names, b.velocity_given, set(b.attributes), b.box is None)
+    tensors += [] if a.box is None or b.box is None else [(a.box, b.box)]
+    tensors += [] if a.walls is None or b.walls is None else [(a.walls, b.walls)]
+    plain, other = (
+        (x.units, x.names, x.velocity_given, set(x.attributes), x.box is None, x.walls is None)
+        for x in (a, b)
+    )
     return plain == other and all(torch.equal(x, y) for x, y in tensors)
 
 
@@ -107,6 +113,10 @@ def test_lagrangebench_folder_takes_time_and_box_from_metadata(tmp_path):
     torch.testing.assert_close(data.train.t, 0.05 * torch.arange(11, dtype=torch.float64))
     assert data.train.box.tolist() == [1.0, 2.0]
     assert data.train.attributes["particle_type"].tolist() == [*range(6), *range(6)]
+    (tmp_path / "metadata.json").write_text(metadata + ', "dim": 2}')
+    data = load(str(tmp_path))
+    assert data.train.box is None
+    assert data.train.walls.tolist() == [[0.0, 0.0], [1.0, 2.0]]
 
 
 def error(t: np.ndarray, points: int = 9) -> tuple[float, float]:

@@ -61,3 +61,17 @@ def test_moved_leaves_the_old_state_alone() -> None:
     assert state.q.tolist() == [[0.0], [1.0]]
     with pytest.raises(AttributeError):
         state.q = moved.q  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_state_with_its_past_goes_where_its_systems_go() -> None:
+    path = trajectory()
+    state = path.with_past(2, 2)
+    assert state.past is not None
+    assert torch.equal(state.past, path.q[:2])
+    part = state.systems(torch.tensor([1]))
+    assert part.past is not None
+    assert torch.equal(part.past, path.q[:2, 2:])
+    assert path[2].past is None
+    for frame, earlier in ((1, 2), (2, -1)):
+        with pytest.raises(ValueError, match="frames before it"):
+            path.with_past(frame, earlier)
