@@ -25,7 +25,8 @@ def attributes_of(arrays: Arrays) -> list[str]:
 def structure(arrays: Arrays, axes: Mapping[int, str], spelled: Spelling) -> list[Finding]:
     """Errors of presence, kind and shape.
 
-    In t, q, v, names, box, walls, bonds, units_* and other arrays. `axes` says which numbers of axes q may have, and what they are called.
+    In t, q, v, names, box, walls, bonds, units_* and other arrays. `axes` says which numbers of
+    axes q may have, and what they are called.
     """
     findings = [*_missing(arrays, spelled), *_kinds(arrays, spelled)]
     if findings:

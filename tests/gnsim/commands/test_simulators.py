@@ -269,7 +269,10 @@ def of_a_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     ("changed", "words"),
     [
         ({"units": Units("km", "s", "kg")}, "units: wanted those of the training, none, found km"),
-        ({"box": torch.tensor([9.0, 9.0], dtype=torch.float64)}, "wanted open space, as in the training, found a periodic box"),
+        (
+            {"box": torch.tensor([9.0, 9.0], dtype=torch.float64)},
+            "wanted open space, as in the training, found a periodic box",
+        ),
     ],
 )
 def test_data_in_other_units_or_another_space_are_refused(
