@@ -68,3 +68,12 @@ def distance(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, " edges"
         return squared.sqrt()
     apart = squared > 0
     return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)
+
+
+def to_walls(
+    q: Float[Tensor, "nodes dim"], walls: Float[Tensor, "2 dim"]
+) -> Float[Tensor, "nodes walls dim"]:
+    """The way from each body straight to each wall that there is; infinite ones are none."""
+    side, axis = walls.isfinite().nonzero(as_tuple=True)
+    straight = torch.eye(q.shape[1], dtype=q.dtype, device=q.device)[axis]
+    return (walls[side, axis] - q[:, axis])[..., None] * straight

@@ -4,6 +4,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from gnsim.clips import Clips
 from gnsim.datasets import Dataset
 from gnsim.discovery import DiscoveryConfig, check_settings
 from gnsim.errors import InputError
@@ -61,24 +62,29 @@ def check_parts(dataset: Dataset, config: DiscoveryConfig) -> None:
     check_alike(dataset, max(1, config.training.window))
 
 
-def check_alike(dataset: Dataset, window: int) -> None:
-    """Refuses parts that do not go together.
+def check_alike(
+    dataset: Dataset, window: int, cut: type[WindowSampler] | type[Clips] = WindowSampler
+) -> None:
+    """Refuses parts that do not go together, or of which no windows can be `cut`.
 
     Raises:
         InputError: a part is too short for its windows or has uneven times, or parts differ in
-            bodies, dimension, attributes, units or box.
+            bodies (where clips may), dimension, attributes, units, box or walls.
     """
+    some = {"bodies"} if cut is Clips else set()
     expected = _kind(dataset.train)
     for name, steps in {"train": window, "valid": window, "test": 1}.items():
         part: Trajectory = getattr(dataset, name)
         for what, value in _kind(part).items():
+            if what in some:
+                continue
             if value != expected[what]:
                 raise InputError(
                     f"{dataset.name}: the part '{name}': wanted {what} as in 'train', "
                     f"{expected[what]}, found {value}; give parts of the same systems"
                 )
         try:
-            WindowSampler(part, steps)
+            cut(part, steps)
         except ValueError as error:
             raise InputError(f"{dataset.name}: the part '{name}': {error}") from error
 

@@ -105,6 +105,13 @@ class State(_System):
         state.__dict__.update(self.__dict__, q=q, p=p)
         return state
 
+    def after(self, q: Float[Tensor, "nodes dim"], p: Float[Tensor, "nodes dim"]) -> "State":
+        """The same bodies a frame later: what is now becomes the latest of as long a past."""
+        state = self.moved(q, p)
+        if self.past is not None:
+            state.__dict__["past"] = torch.cat([self.past, self.q[None]])[1:]
+        return state
+
     def systems(self, selected: Int[Tensor, " selected"]) -> "State":
         """Some of the systems, renumbered from zero."""
         kept, batch = _nodes_of(self.batch, self.num_systems, selected)

@@ -79,7 +79,7 @@ class WindowSampler:
                 f"t: a window of {span} steps needs {span + 1} frames, found {frames}; "
                 "give longer trajectories or a shorter window"
             )
-        self.interval = stride * _equal_interval(trajectory.t)
+        self.interval = stride * equal_interval(trajectory.t)
         self.trajectory = trajectory
         self.steps, self.stride, self.span = steps, stride, span
         self.systems = trajectory.num_systems
@@ -232,7 +232,8 @@ def uneven_frame(t: Float[Tensor, " time"]) -> int | None:
     return int(off.argmax()) + 1 if float(off.max()) > max(EVEN * interval, rounding) else None
 
 
-def _equal_interval(t: Float[Tensor, " time"]) -> float:
+def equal_interval(t: Float[Tensor, " time"]) -> float:
+    """The mean step. Raises ValueError where the steps differ."""
     interval = float((t[-1] - t[0]) / (len(t) - 1))
     frame = uneven_frame(t)
     if frame is not None:

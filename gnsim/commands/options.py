@@ -32,7 +32,11 @@ SearchSettings = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Option("--model", metavar="NAME", help="pairs, mlp, delta, ogn, hogn or hogn-separable."),
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="pairs, mlp, interaction, delta, ogn, hogn, hogn-separable or gns.",
+    ),
 ]
 RunOut = Annotated[
     Path | None,

@@ -4,7 +4,7 @@ import torch
 
 from gnsim.dynamics import Jump
 from gnsim.models.graph_block import GraphBlock
-from gnsim.models.learned import Learned
+from gnsim.models.learned import Learned, held
 from gnsim.models.scales import Shape, mean_velocity
 from gnsim.state import State
 
@@ -24,5 +24,6 @@ class DeltaGN(Learned, Jump):
     def jump(self, state: State, dt: float | torch.Tensor) -> State:
         scales = self.scales
         y, z = self.block(state, scales, (dt / scales.step).reshape(1)).chunk(2, 1)
-        change = dt * mean_velocity(state) + scales.velocity * scales.step * y
-        return state.moved(state.q + change, state.p + scales.force * scales.step * z)
+        of_q = dt * mean_velocity(state) + scales.velocity * scales.step * y
+        of_q, of_p = held(state, of_q, scales.force * scales.step * z, dt)
+        return state.moved(state.q + of_q, state.p + of_p)

@@ -101,6 +101,10 @@ class EncodeProcessDecode(nn.Module):
             linear(width, outputs, generator),
         )
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
     def forward(
         self,
         of_node: Float[Tensor, "nodes features"],

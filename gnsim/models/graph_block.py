@@ -13,6 +13,9 @@ Where a block is differentiated by momenta, they stand for the velocities, with 
 Derivatives of these by p_i are at most 1 / m v. Those of velocities are 1 / (m_i v): an error of
 the energy of a heavy body would enter the velocity of a light one beside it many times over.
 
+Walls are bodies that stand still: from each, a message comes by the same network, which is told
+that it is one, along the perpendicular; mu_ij is the mass of the body.
+
 With a connectivity radius R, messages come from bodies within it, times ``(1 - (r / R)^2)^3``: they
 end with two continuous derivatives, so that energies and forces have no jump there (the kernel of
 M. Mueller et al., Particle-based fluid simulation for interactive applications, 2003).
@@ -24,7 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gnsim.graph import displacement
+from gnsim.graph import displacement, to_walls
 from gnsim.models.message_network import MessageSum
 from gnsim.models.scales import Scales, Shape, relative_velocity
 from gnsim.models.vector_messages import both_ways, perceptron
@@ -73,7 +76,8 @@ class GraphBlock(nn.Module):
         radius = shape.radius
         self.near = None if radius is None else NeighbourList(radius, _SKIN * radius)
         own = shape.dim * (motion is not Motion.NONE) + len(shape.attributes) + common
-        between = own + shape.dim + len(shape.attributes)
+        self.walls = shape.walls
+        between = own + shape.dim + len(shape.attributes) + self.walls
         self.edge = perceptron(between, hidden, hidden, generator)
         self.node = perceptron(own + hidden, hidden, outputs, generator, bias=bias)
         self.sum = MessageSum()
@@ -101,13 +105,41 @@ class GraphBlock(nn.Module):
         if common is not None:
             edges.append(common.expand(len(d), -1))
             nodes.append(common.expand(state.num_nodes, -1))
-        messages = self.edge(torch.cat(edges, 1))
-        if near is not None:
-            messages = fading(d, near.radius) * messages
-        arrived = self.sum(messages, edge_index, state.num_nodes)
+        if self.walls:
+            edges.append(torch.zeros_like(d[:, :1]))
+        arrived = self.sum(self._messages(d, edges), edge_index, state.num_nodes)
+        if self.walls:
+            arrived = arrived + self._from_walls(state, scales, common)
         return self.node(torch.cat([*nodes, arrived], 1))
+
+    def _from_walls(
+        self, state: State, scales: Scales, common: Float[Tensor, " common"] | None
+    ) -> Float[Tensor, "nodes hidden"]:
+        """What arrives from all walls at each body."""
+        if state.walls is None:
+            raise ValueError("walls: wanted those of the training, found open space")
+        d = to_walls(state.q, state.walls)
+        of_walls = d.shape[1]
+        target = torch.arange(state.num_nodes).repeat_interleave(of_walls)
+        d = d.flatten(0, 1)
+        columns = scales.columns(state, target)
+        edges = [d / scales.length, *map(torch.zeros_like, columns), *columns]
+        if self.motion is not Motion.NONE:
+            of = state.velocity if self.motion is Motion.VELOCITIES else state.p / scales.mass
+            edges.append(-of[target] / scales.velocity)
+        if common is not None:
+            edges.append(common.expand(len(d), -1))
+        edges.append(torch.ones_like(d[:, :1]))
+        messages = self._messages(d, edges)
+        return messages.unflatten(0, (state.num_nodes, of_walls)).sum(1)
+
+    def _messages(
+        self, d: Float[Tensor, "edges dim"], features: list[Tensor]
+    ) -> Float[Tensor, "edges hidden"]:
+        messages = self.edge(torch.cat(features, 1))
+        return messages if self.near is None else fading(d, self.near.radius) * messages
 
 
 def fading(d: Float[Tensor, "edges dim"], radius: float) -> Float[Tensor, "edges 1"]:
-    """One where bodies meet, zero with two derivatives at the radius."""
-    return (1 - d.square().sum(1, keepdim=True) / radius**2) ** 3
+    """One where bodies meet, zero with two derivatives at the radius, and zero beyond."""
+    return (1 - d.square().sum(1, keepdim=True) / radius**2).clamp_min(0) ** 3

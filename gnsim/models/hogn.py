@@ -12,7 +12,7 @@ from torch import Tensor
 from gnsim.dynamics import Hamiltonian, SeparableHamiltonian
 from gnsim.invariants import momentum, total
 from gnsim.models.graph_block import GraphBlock, Motion
-from gnsim.models.learned import Learned
+from gnsim.models.learned import Change, Learned, held
 from gnsim.models.scales import Shape, relative_velocity
 from gnsim.models.vector_messages import perceptron
 from gnsim.state import State
@@ -44,6 +44,9 @@ class HOGN(Learned, Hamiltonian):
         centre = momentum(state).square().sum(1) / (2 * mass[:, 0])
         return centre + self.scales.energy * total(state, inner)[:, 0]
 
+    def vector_field(self, state: State) -> Change:
+        return held(state, *super().vector_field(state))
+
 
 class SeparableHOGN(Learned, SeparableHamiltonian):
     """``H = sum_i p_i^2 / 2 m_i + E sum_i y_i`` with y of a `GraphBlock` of positions alone.
@@ -58,3 +61,6 @@ class SeparableHOGN(Learned, SeparableHamiltonian):
 
     def potential(self, state: State) -> Float[Tensor, " systems"]:
         return self.scales.energy * total(state, self.block(state, self.scales))[:, 0]
+
+    def force(self, state: State) -> Float[Tensor, "nodes dim"]:
+        return held(state, state.velocity, super().force(state))[1]

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.models.graph_block import GraphBlock
-from gnsim.models.learned import Learned
+from gnsim.models.learned import Learned, held
 from gnsim.models.scales import Shape, mean_velocity
 from gnsim.state import State
 
@@ -26,4 +26,5 @@ class OGN(Learned):
         self, state: State
     ) -> tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]:
         y, z = self.block(state, self.scales).chunk(2, 1)
-        return mean_velocity(state) + self.scales.velocity * y, self.scales.force * z
+        of_q = mean_velocity(state) + self.scales.velocity * y
+        return held(state, of_q, self.scales.force * z)

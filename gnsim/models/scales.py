@@ -17,13 +17,19 @@ class Shape:
     """What a learned simulator is made for: dimension, attributes that it reads, bodies a system.
 
     Graph models run for any number of bodies; it is that of the training data. Bodies further apart
-    than the connectivity `radius` do not see each other; without one, all do.
+    than the connectivity `radius` do not see each other; without one, all do. `walls` says whether
+    there are any. `types` are the kinds of particles that there are. A model that remembers sees
+    velocities of as many steps as `history`, one of several message-passing steps has `passes`.
     """
 
     dim: int
     bodies: int
     attributes: tuple[str, ...]
     radius: float | None = None
+    walls: bool = False
+    types: tuple[int, ...] = ()
+    history: int = 0
+    passes: int = 1
 
 
 class Scales(nn.Module):

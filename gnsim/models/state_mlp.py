@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gnsim.models.learned import Learned
+from gnsim.models.learned import Learned, held
 from gnsim.models.scales import Shape
 from gnsim.models.vector_messages import perceptron
 from gnsim.state import State
@@ -34,7 +34,7 @@ class StateMLP(Learned):
         ]
         together = torch.cat(own, 1).view(state.num_systems, -1)
         y, z = self.network(together).view(state.num_nodes, -1).chunk(2, 1)
-        return scales.velocity * y, scales.force * z
+        return held(state, scales.velocity * y, scales.force * z)
 
     def _require_bodies(self, state: State) -> None:
         counts = state.batch.bincount()

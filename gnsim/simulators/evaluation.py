@@ -79,12 +79,14 @@ def evaluate(
     model, integrator = trained.model, trained.method(protocol.integrator)
     stride, substeps = protocol.frames_and_substeps(trained, truth)
     truth = with_hidden(truth.frames(slice(0, None, stride)).to(torch.float64), model)
-    truth = truth.frames(slice(None if protocol.steps is None else protocol.steps + 1))
+    seen = trained.remembered
+    truth = truth.frames(slice(None if protocol.steps is None else seen + protocol.steps + 1))
 
     def relay(done: int, total: int) -> None:
         tell("rolling out", done, total, "")
 
-    path = rolled_out(Simulator(model, integrator, substeps), truth, relay)
+    path = rolled_out(Simulator(model, integrator, substeps), truth, relay, seen)
+    truth = truth.frames(slice(seen, None))
     dead = lost(path)
     measures = tuple(_measures(path, truth, hamiltonian, model, dead))
     return Evaluation(

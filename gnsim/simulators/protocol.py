@@ -75,12 +75,18 @@ class RolloutProtocol:
                 f"trained for, found one of {min(other)}; {trained.for_other_bodies}"
             )
         Simulator(trained.model, trained.method(self.integrator))
-        stride, _ = self.frames_and_substeps(trained, truth)
-        most = (len(truth) - 1) // stride
-        if not most:
+        stride, substeps = self.frames_and_substeps(trained, truth)
+        if trained.remembered and (stride, substeps) != (1, 1):
+            raise InputError(
+                f"--dt: wanted 1, and frames {trained.step:g} apart: '{trained.name}' knows no "
+                f"other step, found {self.step(trained):g} and {truth.interval:g}"
+            )
+        most = (len(truth) - 1) // stride - trained.remembered
+        if most < 1:
             raise InputError(
                 f"--dt: wanted a step within the held-out data, {len(truth) - 1} frames of "
-                f"{truth.interval:g}, found {stride} frames; give a smaller factor, or longer data"
+                f"{truth.interval:g}, found {stride} frames after {trained.remembered}; give a "
+                "smaller factor, or longer data"
             )
         if not 1 <= (self.steps or 1) <= most:
             raise InputError(

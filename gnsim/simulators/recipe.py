@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gnsim.clips import Clips
 from gnsim.datasets import Dataset
 from gnsim.errors import InputError
 from gnsim.recipe import Recipe, check_alike
@@ -31,8 +32,12 @@ class SimulatorRecipe(SourceRecipe[SimulatorSettings]):
             )
 
     def check_data(self, dataset: Dataset) -> None:
-        check_alike(dataset, self.config.simulator.span)
-        check_radius(dataset.train, self.config.simulator.radius)
+        config = self.config.simulator
+        if config.remembered:
+            check_alike(dataset, config.remembered + 1, Clips)
+        else:
+            check_alike(dataset, config.span)
+        check_radius(dataset.train, config.radius)
 
 
 def recipe_in(folder: Path) -> SimulatorRecipe | Recipe:

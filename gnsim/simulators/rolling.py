@@ -18,12 +18,16 @@ def rolled_out(
     simulator: Simulator,
     truth: Trajectory,
     progress: Callable[[int, int], None] | None = None,
+    remembered: int = 0,
 ) -> Trajectory:
     """A rollout of every system from the first frame of `truth`; NaN from where one diverged on.
 
-    A system that diverges does not end the others: what is left is taken in halves from there on.
+    A simulator that sees so many `remembered` frames before the present begins after these. A
+    system that diverges does not end the others: what is left is taken in halves from there on.
     """
-    q, p = _paths(simulator, truth[0], truth.t, progress)
+    start = truth.with_past(remembered, remembered) if remembered else truth[0]
+    truth = truth.frames(slice(remembered, None))
+    q, p = _paths(simulator, start, truth.t, progress)
     return replace(truth, q=q, p=p)
 
 
@@ -45,7 +49,7 @@ def _paths(
         )
         q, p = ends
     else:
-        last, after = path[len(path) - 1], times[len(path) - 1 :]
+        last, after = _last(start, path), times[len(path) - 1 :]
         middle = start.num_systems // 2
         halves = [
             _paths(simulator, last.systems(torch.arange(a, b)), after, None)
@@ -53,6 +57,14 @@ def _paths(
         ]
         q, p = (torch.cat([half[k][1:] for half in halves], 1) for k in range(2))
     return torch.cat([path.q, q]), torch.cat([path.p, p])
+
+
+def _last(start: State, path: Trajectory) -> State:
+    """Where a path from `start` ended, with as long a past."""
+    if start.past is None:
+        return path[len(path) - 1]
+    frames = torch.cat([start.past, path.q])
+    return replace(path[len(path) - 1], past=frames[-1 - len(start.past) : -1])
 
 
 def lost(path: Trajectory) -> Bool[Tensor, " systems"]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from gnsim.dynamics import Dynamics
 from gnsim.integrators import Integrator
+from gnsim.models.gns import TYPE
+from gnsim.models.learned import Learned
 from gnsim.models.radial import RadialNetwork
 from gnsim.models.state_mlp import StateMLP
 from gnsim.state import Trajectory
@@ -23,12 +25,13 @@ PAIRS = "pairs"
 
 @dataclass(frozen=True)
 class TrainedSimulator:
-    """A model in double precision, and what its training says of how to roll it out.
+    """A model that runs in double precision, and what its training says of how to roll it out.
 
     It was trained for `dim` dimensions and reads `attributes`; for systems of so many `bodies`, or
     of any number where that is None: `for_other_bodies` says what to do about others. `step` is the
     time of the shortest step of the training, taken in `substeps` of the `integrator`. `settings`
-    tell all of the training, and what it found.
+    tell all of the training, and what it found. The model sees so many `remembered` frames before
+    the present, and then knows no step but that of the training.
     """
 
     name: str
@@ -41,21 +44,23 @@ class TrainedSimulator:
     step: float
     substeps: int
     settings: Mapping[str, Any]
+    remembered: int = 0
 
     @classmethod
     def of_simulator(cls, fitted: FittedSimulator) -> "TrainedSimulator":
         config, shape = fitted.config, fitted.model.shape
         return cls(
             config.model,
-            deepcopy(fitted.model).double(),
+            _precise(fitted.model),
             shape.dim,
-            shape.attributes,
+            (*shape.attributes, *([TYPE] if shape.types else [])),
             shape.bodies if isinstance(fitted.model, StateMLP) else None,
             "train it anew for these, or a graph network, which runs for any",
             config.integrator,
             config.shortest * fitted.interval,
             config.substeps,
             {**asdict(config), "validation_error": fitted.validation_error},
+            config.remembered,
         )
 
     @classmethod
@@ -87,3 +92,9 @@ class TrainedSimulator:
     def method(self, name: str | None) -> Integrator:
         """The integrator of a name; its own for None and ``auto``."""
         return method(self.integrator if name in (None, AUTO) else name, self.model)
+
+
+def _precise(model: Learned) -> Dynamics:
+    """In double precision, but for layers that keep theirs."""
+    copy = deepcopy(model)
+    return copy if model.keeps_precision else copy.double()

@@ -125,10 +125,10 @@ def read_structure(written: Mapping[str, Any]) -> Structure:
     return Structure(str(written["coupling"]), tuple(Term(*term) for term in written["terms"]))
 
 
-def whole(value: Any, name: str, most: int) -> int:
-    """A size from a file. Raises ValueError where it is none, or more than `most`."""
-    if type(value) is not int or not 1 <= value <= most:
-        raise ValueError(f"{name} = {value!r}, not a whole number from 1 to {most}")
+def whole(value: Any, name: str, most: int, least: int = 1) -> int:
+    """A size from a file. Raises ValueError where it is none, or not from `least` to `most`."""
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{name} = {value!r}, not a whole number from {least} to {most}")
     return value
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from gnsim.dynamics import Dynamics, Jump
 from gnsim.errors import InputError
 from gnsim.integrators import INTEGRATORS, RK4, Integrator, Jumps
+from gnsim.models.gns import GNS, TYPE
 from gnsim.models.learned import Learned
 from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
@@ -21,6 +22,11 @@ from gnsim.training.model_file import PRECISIONS, WIDEST, varies
 from gnsim.training.window_errors import LOSSES
 
 AUTO = "auto"
+#: settings of models that see one state, and of those that see a past
+_OF_ONE_STATE = ("window", "shortest", "longest", "substeps")
+_OF_A_PAST = ("history", "passes", "noise")
+#: nothing deeper is built
+MOST_PASSES = 100
 #: frames in which bodies are looked for that see each other
 _LOOKED_AT = 20
 METHODS: Mapping[str, type[Integrator]] = {**INTEGRATORS, "jumps": Jumps}
@@ -35,6 +41,9 @@ class SimulatorConfig(LoopConfig):
     `integrator`, one of `METHODS` or ``auto``: rk4, and jumps for what jumps. A `loss` of `LOSSES`
     is taken of the errors of positions and momenta at each step, as rates over their usual size.
     Bodies within the connectivity `radius`, in units of the data, see each other (all, if None).
+
+    Of ``gns`` alone: it sees velocities of so many steps as `history`, passes messages `passes`
+    times, and learns from pasts in whose velocities there is `noise`, over their spread.
     """
 
     steps: int = 4_000
@@ -50,6 +59,9 @@ class SimulatorConfig(LoopConfig):
     integrator: str = AUTO
     substeps: int = 1
     radius: float | None = None
+    history: int = 5
+    passes: int = 10
+    noise: float = 0.3
 
     section: ClassVar[str] = "simulator."
 
@@ -69,12 +81,26 @@ class SimulatorConfig(LoopConfig):
                 f"simulator.radius: wanted none with '{self.model}', which sees a system as a "
                 "whole; name a graph model"
             )
+        self._check_memory()
         # of any shape: whether the two go together is known before there are data
-        model = SIMULATORS[self.model](Shape(1, 2, ()), 1, torch.Generator())
+        model = SIMULATORS[self.model](Shape(1, 2, (), history=1), 1, torch.Generator())
         try:
             method(self.integrator, model).accept(model)
         except ValueError as error:
             raise InputError(f"simulator.integrator: {error}") from error
+
+    def _check_memory(self) -> None:
+        """What goes with a model that remembers, and what only with one."""
+        if not 0 <= self.noise < math.inf:
+            raise InputError(f"simulator.noise: wanted at least 0, found {self.noise:g}")
+        remembers = issubclass(SIMULATORS[self.model], GNS)
+        wrong = _OF_ONE_STATE if remembers else _OF_A_PAST
+        for name in wrong:
+            if (found := getattr(self, name)) != (usual := getattr(SimulatorConfig, name)):
+                raise InputError(
+                    f"simulator.{name}: wanted {usual} with '{self.model}', found {found}; "
+                    f"it is a setting of {'other models' if remembers else 'gns'}"
+                )
 
     @property
     def strides(self) -> range:
@@ -86,6 +112,11 @@ class SimulatorConfig(LoopConfig):
         """Steps of the data that the longest window takes."""
         return self.window * self.longest
 
+    @property
+    def remembered(self) -> int:
+        """Frames before the present that the model sees."""
+        return self.history if issubclass(SIMULATORS[self.model], GNS) else 0
+
     def _choices(self) -> dict[str, Mapping[str, Any]]:
         methods = {AUTO: None, **METHODS}
         own = {"model": SIMULATORS, "integrator": methods, "loss": LOSSES}
@@ -93,7 +124,7 @@ class SimulatorConfig(LoopConfig):
 
     def _counts(self) -> Iterator[str]:
         yield from super()._counts()
-        yield from ("hidden", "window", "shortest", "longest", "substeps")
+        yield from ("hidden", "window", "shortest", "longest", "substeps", "history", "passes")
 
 
 def method(name: str, model: Dynamics) -> Integrator:
@@ -105,13 +136,34 @@ def method(name: str, model: Dynamics) -> Integrator:
 
 def untrained(train: Trajectory, config: SimulatorConfig, seed: int) -> Learned:
     """A model for these bodies and attributes in their scales, with weights drawn from `seed`."""
-    names = tuple(sorted(name for name, value in train.attributes.items() if varies(value)))
     check_radius(train, config.radius)
-    shape = Shape(train.dim, train.num_nodes // train.num_systems, names, config.radius)
-    model = SIMULATORS[config.model](shape, config.hidden, torch.Generator().manual_seed(seed))
+    model = SIMULATORS[config.model](
+        _shape(train, config), config.hidden, torch.Generator().manual_seed(seed)
+    )
     strides = config.strides
-    model.scales.fit(train, train.interval * sum(strides) / len(strides))
+    model.fit_scales(train, train.interval * sum(strides) / len(strides))
     return model.to(PRECISIONS[config.precision])
+
+
+def _shape(train: Trajectory, config: SimulatorConfig) -> Shape:
+    names = sorted(name for name, value in train.attributes.items() if varies(value))
+    shape = Shape(
+        train.dim,
+        train.num_nodes // train.num_systems,
+        tuple(names),
+        config.radius,
+        train.walls is not None,
+    )
+    if not config.remembered:
+        return shape
+    kinds = train.attributes.get(TYPE, torch.empty(0)).round().long().unique()
+    return replace(
+        shape,
+        attributes=tuple(name for name in names if name != TYPE),
+        types=tuple(kinds.tolist()),
+        history=config.history,
+        passes=config.passes,
+    )
 
 
 def check_radius(train: Trajectory, radius: float | None) -> None:

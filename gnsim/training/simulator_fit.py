@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gnsim.errors import InputError
 from gnsim.integrators.base import Integrator
+from gnsim.models.gns import GNS
 from gnsim.models.learned import Learned
 from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
@@ -26,7 +27,8 @@ from gnsim.training.model_file import (
     model_tensors,
     whole,
 )
-from gnsim.training.simulator_config import SimulatorConfig, method, untrained
+from gnsim.training.one_step import OneStep
+from gnsim.training.simulator_config import MOST_PASSES, SimulatorConfig, method, untrained
 from gnsim.training.window_errors import LOSSES, StepsOfFrames, window_errors
 
 _VALIDATED = 200
@@ -59,7 +61,8 @@ class Imitation:
 
     def _errors(self, path: Trajectory) -> Float[Tensor, "kinds steps nodes dim"]:
         model = self.model
-        return window_errors(model, model.scales, self.integrator, path, self.config.substeps)
+        errors = window_errors(model, model.scales, self.integrator, path, self.config.substeps)
+        return errors[1:] if model.positions_follow else errors
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,12 @@ def fit_simulator(
         InputError: data too short for a window, or checkpoints of other data, settings or seed.
         NonFiniteError: a loss or gradient stopped being finite.
     """
-    task = Imitation(untrained(train, config, seed), train, valid, config)
+    model = untrained(train, config, seed)
+    task: OneStep | Imitation
+    if isinstance(model, GNS):
+        task = OneStep(model, train, valid, config)
+    else:
+        task = Imitation(model, train, valid, config)
     run(task, config, seed, folder, data_hash, progress)
     return FittedSimulator(task.model, config, train.interval, task.validation_error())
 
@@ -147,6 +155,10 @@ def _built(plan: Mapping[str, Any], config: SimulatorConfig) -> Learned:
         whole(plan["bodies"], "bodies", MOST_BODIES),
         names,
         _radius(plan.get("radius")),
+        bool(plan.get("walls", False)),
+        tuple(whole(kind, "types", MOST_BODIES, 0) for kind in plan.get("types", ())),
+        whole(plan.get("history", 0), "history", MOST_PASSES, 0),
+        whole(plan.get("passes", 1), "passes", MOST_PASSES),
     )
     hidden = whole(plan["hidden"], "hidden", WIDEST)
     model = SIMULATORS[config.model](shape, hidden, torch.Generator())

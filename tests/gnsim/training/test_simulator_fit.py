@@ -58,7 +58,7 @@ def same(a: FittedSimulator, b: FittedSimulator) -> bool:
 def test_what_was_stopped_ends_in_the_same_bits(
     name: str, springs: tuple[Trajectory, Trajectory], tmp_path: Path
 ) -> None:
-    config = replace(SMALL, model=name, longest=2, window=2)
+    config = replace(SMALL, model=name, **({} if name == "gns" else {"longest": 2, "window": 2}))
     whole = trained(config, springs)
     with pytest.raises(StoppedError):
         trained(config, springs, tmp_path, stop=3)
@@ -212,6 +212,10 @@ def test_a_plan_from_elsewhere_is_refused(
         (["radius=0"], "simulator.radius: wanted a length above 0, found 0"),
         (["radius=inf"], "simulator.radius: wanted a length above 0, found inf"),
         (["radius=1", "model=mlp"], "sees a system as a whole; name a graph model"),
+        (["model=gns", "window=2"], "simulator.window: wanted 1 with 'gns', found 2"),
+        (["model=ogn", "noise=0.1"], "simulator.noise: wanted 0.3 with 'ogn', found 0.1"),
+        (["model=gns", "noise=-1"], "simulator.noise: wanted at least 0"),
+        (["model=gns", "history=0"], "simulator.history: wanted 1 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_named(settings: list[str], named: str) -> None:
@@ -222,7 +226,8 @@ def test_settings_that_cannot_be_are_named(settings: list[str], named: str) -> N
 def test_every_model_has_its_usual_integrator(springs: tuple[Trajectory, Trajectory]) -> None:
     for name in SIMULATORS:
         model = untrained(springs[0], replace(SMALL, model=name), 0)
-        assert isinstance(method("auto", model), Jumps if name == "delta" else RK4)
+        jumps = name in ("delta", "gns", "interaction")
+        assert isinstance(method("auto", model), Jumps if jumps else RK4)
 
 
 def test_a_radius_is_learned_with_and_kept(

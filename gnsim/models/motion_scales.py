@@ -1,0 +1,58 @@
+"""Means and spreads of velocities and accelerations, as positions tell them frame by frame."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gnsim.graph import nearest_image
+from gnsim.state import Trajectory
+
+
+class MotionScales(nn.Module):
+    """Statistics of each component over all frames and all bodies that are not `fixed`.
+
+    Velocities are differences of positions over the time between frames, accelerations those of
+    velocities: in units of length over time, and over its square.
+    """
+
+    velocity_mean: Tensor
+    velocity_spread: Tensor
+    acceleration_mean: Tensor
+    acceleration_spread: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        for kind in ("velocity", "acceleration"):
+            self.register_buffer(f"{kind}_mean", torch.zeros(dim))
+            self.register_buffer(f"{kind}_spread", torch.ones(dim))
+
+    def fit(self, path: Trajectory) -> None:
+        """Takes all of them from `path`, whose frames are equally far apart."""
+        moving = path.attributes.get("fixed", torch.zeros(path.num_nodes)) == 0
+        velocity = velocities(path.q[:, moving], path.box, path.interval)
+        values = {"velocity": velocity, "acceleration": velocity.diff(dim=0) / path.interval}
+        for kind, value in values.items():
+            spread = value.std((0, 1))
+            # what never changes along one axis has the size of what does along the others
+            usual = torch.where(spread.max() > 0, spread.max(), 1.0)
+            getattr(self, f"{kind}_mean").copy_(value.mean((0, 1)))
+            getattr(self, f"{kind}_spread").copy_(torch.where(spread > 0, spread, usual))
+
+    def scaled_velocity(self, v: Float[Tensor, "*some dim"]) -> Float[Tensor, "*some dim"]:
+        """Of mean zero and spread one."""
+        return (v - self.velocity_mean) / self.velocity_spread
+
+    def scaled_acceleration(self, a: Float[Tensor, "*some dim"]) -> Float[Tensor, "*some dim"]:
+        """Of mean zero and spread one."""
+        return (a - self.acceleration_mean) / self.acceleration_spread
+
+    def acceleration(self, scaled: Float[Tensor, "*some dim"]) -> Float[Tensor, "*some dim"]:
+        """What `scaled_acceleration` is of."""
+        return self.acceleration_mean + self.acceleration_spread * scaled
+
+
+def velocities(
+    q: Float[Tensor, "frames nodes dim"], box: Float[Tensor, " dim"] | None, interval: float
+) -> Float[Tensor, "steps nodes dim"]:
+    """Those with which each frame is reached from the one before it."""
+    return nearest_image(q.diff(dim=0), box) / interval

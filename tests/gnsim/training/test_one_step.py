@@ -1,0 +1,131 @@
+"""Clips of systems of any size, the noise of their pasts, and what is to be learned from them."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gnsim.clips import Clips
+from gnsim.models.motion_scales import velocities
+from gnsim.state import Trajectory
+from gnsim.training.one_step import OneStep, perturbed
+from gnsim.training.simulator_config import SimulatorConfig, untrained
+
+DT = 0.1
+CONFIG = SimulatorConfig(model="gns", history=3, passes=1, hidden=8, precision="float64")
+
+
+def path(frames: int = 12) -> Trajectory:
+    """Systems of three, five and two bodies, each of a number of its own, in free fall."""
+    counts = torch.tensor([3, 5, 2])
+    nodes = int(counts.sum())
+    t = DT * torch.arange(frames, dtype=torch.float64)
+    random = torch.Generator().manual_seed(0)
+    place, v = torch.randn(2, nodes, 2, generator=random, dtype=torch.float64)
+    fall = torch.tensor([0.0, -9.8], dtype=torch.float64)
+    at = t[:, None, None]
+    own = torch.arange(nodes, dtype=torch.float64)
+    return Trajectory(
+        t=t,
+        q=place + at * v + at**2 * fall / 2 + 1e-3 * torch.sin(own[:, None] + at),
+        p=v + at * fall,
+        batch=torch.arange(3).repeat_interleave(counts),
+        attributes={"charge": own},
+    )
+
+
+def test_clips_are_pieces_of_one_system_each() -> None:
+    whole = path()
+    clips = Clips(whole, 4)
+    drawn = clips.sample(50, torch.Generator().manual_seed(1))
+    assert set(drawn.batch.bincount().tolist()) == {2, 3, 5}
+    for clip in range(50):
+        nodes = drawn.batch == clip
+        own = drawn.attributes["charge"][nodes].long()
+        q = drawn.q[:, nodes]
+        begins = [k for k in range(8) if torch.equal(whole.q[k : k + 5, own], q)]
+        assert len(begins) == 1
+        assert torch.equal(drawn.p[:, nodes], whole.p[begins[0] : begins[0] + 5, own])
+    torch.testing.assert_close(drawn.t, DT * torch.arange(5, dtype=torch.float64))
+
+
+def test_clips_are_spread_over_all_systems() -> None:
+    some = Clips(path(), 4).spread(40)
+    assert len(some) == 8
+    assert {clip.num_nodes for clip in some} == {2, 3, 5}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (path(4), "needs 5 frames, found 4"),
+        (replace(path(), t=path().t ** 2), "even steps"),
+    ],
+)
+def test_data_that_cannot_be_cut_are_named(wrong: Trajectory, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Clips(wrong, 4)
+
+
+def test_noise_is_a_walk_of_velocities_and_spares_the_one_to_come() -> None:
+    clip = Clips(path(), 4).sample(4_000, torch.Generator().manual_seed(1))
+    size = torch.tensor([0.2, 0.5], dtype=torch.float64)
+    noisy = perturbed(clip, size, torch.Generator().manual_seed(2))
+    off = velocities(noisy.q, None, DT) - velocities(clip.q, None, DT)
+    assert torch.equal(noisy.q[0], clip.q[0])
+    for step, share in enumerate((1 / 3, 2 / 3, 1)):
+        torch.testing.assert_close(off[step].std(0), share**0.5 * size, rtol=0.03, atol=0)
+    assert float(off[3].abs().max()) < 1e-12
+    steps = off[:3].diff(dim=0)
+    assert abs(float((steps[0] * steps[1]).mean())) < 0.03 * float(steps.square().mean())
+
+
+def test_fixed_bodies_have_no_noise_and_no_say() -> None:
+    whole = path()
+    fixed = (whole.attributes["charge"] < 4).to(torch.float64)
+    held = replace(whole, attributes={**whole.attributes, "fixed": fixed})
+    clip = Clips(held, 4).sample(20, torch.Generator().manual_seed(1))
+    size = torch.ones(2, dtype=torch.float64)
+    noisy = perturbed(clip, size, torch.Generator().manual_seed(2))
+    still = clip.attributes["fixed"] != 0
+    assert torch.equal(noisy.q[:, still], clip.q[:, still])
+    assert not torch.equal(noisy.q[:, ~still], clip.q[:, ~still])
+    task = OneStep(untrained(held, CONFIG, 0), held, held, CONFIG)
+    assert task._errors(clip).shape == (int((~still).sum()), 2)
+
+
+class Falling(torch.nn.Module):
+    """Says the same of all."""
+
+    def __init__(self, scaled: torch.Tensor) -> None:
+        super().__init__()
+        self.scaled = scaled
+        self.dtype = torch.float64
+
+    def forward(self, of_node: torch.Tensor, *rest: object) -> torch.Tensor:
+        return self.scaled.expand(len(of_node), -1)
+
+
+def test_the_right_acceleration_has_no_error_and_another_has() -> None:
+    whole = path()
+    exact = replace(
+        whole,
+        q=whole.q
+        - 1e-3 * torch.sin(whole.q.new_tensor(range(10))[:, None] + whole.t[:, None, None]),
+    )
+    model = untrained(whole, CONFIG, 0)
+    task = OneStep(model, exact, exact, CONFIG)
+    fall = torch.tensor([0.0, -9.8], dtype=torch.float64)
+    model.network = Falling(model.motion.scaled_acceleration(fall))
+    assert task.validation_error() < 1e-9
+    quiet, noisy = (
+        float(
+            OneStep(model, exact, exact, replace(CONFIG, noise=noise)).loss(
+                0, torch.Generator().manual_seed(3)
+            )
+        )
+        for noise in (0.0, 0.1)
+    )
+    assert quiet < 1e-18 < 1e-3 < noisy
+    model.network = Falling(model.motion.scaled_acceleration(0.9 * fall))
+    assert task.validation_error() > 0.1
