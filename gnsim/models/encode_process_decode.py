@@ -6,31 +6,22 @@
 
 A. Sanchez-Gonzalez et al., Learning to Simulate Complex Physics with Graph Networks
 (arXiv:2002.09405). The first layer of f is linear in e_ij, h_j and h_i together, so what it makes
-of the nodes is computed once for each node and then gathered, not once for each edge. Edges stand
-in the order of their targets, so that what arrives at a node is the sum of a segment.
+of the nodes is computed once for each node and then gathered, not once for each edge.
 """
-
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from gnsim.models.edge_update import EdgeWeights, update_edges
+from gnsim.models.vector_messages import both_ways
 
-@dataclass(frozen=True)
-class Edges:
-    """Directed edges in the order of their targets, and how many arrive at each node."""
 
-    source: Int[Tensor, " edges"]
-    target: Int[Tensor, " edges"]
-    arriving: Int[Tensor, " nodes"]
-
-    @classmethod
-    def of_pairs(cls, pairs: Int[Tensor, "2 pairs"], nodes: int) -> "Edges":
-        """Both directions of each pair."""
-        source, target = torch.cat([pairs, pairs.flip(0)], 1)
-        order = (target * nodes + source).argsort()
-        return cls(source[order], target[order], target.bincount(minlength=nodes))
+def by_target(pairs: Int[Tensor, "2 pairs"], nodes: int) -> Int[Tensor, "2 edges"]:
+    """Both directions of each pair, in the order of their targets, then of their sources."""
+    edge_index = both_ways(pairs)
+    source, target = edge_index
+    return edge_index[:, (target * nodes + source).argsort()]
 
 
 class Normed(nn.Sequential):
@@ -58,14 +49,20 @@ class Process(nn.Module):
         self.node = nn.Sequential(nn.ReLU(), *hidden_layers(width, generator))
 
     def forward(
-        self, h: Float[Tensor, "nodes width"], e: Float[Tensor, "edges width"], edges: Edges
+        self,
+        h: Float[Tensor, "nodes width"],
+        e: Float[Tensor, "edges width"],
+        edge_index: Int[Tensor, "2 edges"],
+        products: torch.dtype,
     ) -> tuple[Float[Tensor, "nodes width"], Float[Tensor, "edges width"]]:
-        first = self.of_edge(e)
-        first = first + self.of_source(h).index_select(0, edges.source)
-        first = first + self.of_target(h).index_select(0, edges.target)
-        change = self.edge(first)
-        arrived = torch.segment_reduce(change, "sum", lengths=edges.arriving, axis=0, unsafe=True)
-        return h + self.node(self.of_node(h) + self.of_arrived(arrived)), e + change
+        """With matrix products of edges in the type `products`; overwrites e without gradients."""
+        source, target = self.of_source(h).to(products), self.of_target(h).to(products)
+        e, arrived = update_edges(e, source, target, edge_index, self._of_edges(products))
+        return h + self.node(self.of_node(h) + self.of_arrived(arrived)), e
+
+    def _of_edges(self, kind: torch.dtype) -> EdgeWeights:
+        layers = [self.of_edge, *(self.edge[k] for k in (1, 3, 4))]
+        return EdgeWeights(*(x.to(kind) for layer in layers for x in layer.parameters()))
 
 
 class EncodeProcessDecode(nn.Module):
@@ -78,6 +75,9 @@ class EncodeProcessDecode(nn.Module):
         width: of all layers (published: 128).
         steps: of message passing, each with weights of its own (published: 10).
         generator: what the weights are drawn from.
+
+    `products` is the type that matrix products are taken in, if not that of the weights: in
+    bfloat16, sums along edges and at nodes, and the norms, stay in that of the weights.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class EncodeProcessDecode(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
+        self.products: torch.dtype | None = None
         self.node = Normed(of_node, width, generator)
         self.edge = Normed(of_edge, width, generator)
         self.process = nn.ModuleList(Process(width, generator) for _ in range(steps))
@@ -103,18 +104,22 @@ class EncodeProcessDecode(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
+        """Of the weights."""
         return next(self.parameters()).dtype
 
     def forward(
         self,
         of_node: Float[Tensor, "nodes features"],
         of_edge: Float[Tensor, "edges others"],
-        edges: Edges,
+        edge_index: Int[Tensor, "2 edges"],
     ) -> Float[Tensor, "nodes outputs"]:
-        h, e = self.node(of_node), self.edge(of_edge)
-        for step in self.process:
-            h, e = step(h, e, edges)
-        return self.decode(h)
+        products = self.products or self.dtype
+        with torch.autocast("cpu", products, enabled=products != self.dtype):
+            h, e = (of(x) for of, x in ((self.node, of_node), (self.edge, of_edge)))
+            h, e = h.to(self.dtype), e.to(self.dtype)
+            for step in self.process:
+                h, e = step(h, e, edge_index, products)
+            return self.decode(h).to(self.dtype)
 
 
 def linear(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gnsim.dynamics import Jump
 from gnsim.graph import displacement, distance
-from gnsim.models.encode_process_decode import Edges, EncodeProcessDecode
+from gnsim.models.encode_process_decode import EncodeProcessDecode, by_target
 from gnsim.models.learned import Learned, held
 from gnsim.models.motion_scales import MotionScales, velocities
 from gnsim.models.scales import Shape
@@ -73,12 +73,11 @@ class GNS(Learned, Jump):
     def scaled_acceleration(self, state: State) -> Float[Tensor, "nodes dim"]:
         """What the network says, of mean zero and spread one over the training data."""
         pairs = state.pairs if self.near is None else self._near(state)
-        edges = Edges.of_pairs(pairs, state.num_nodes)
-        index = torch.stack([edges.source, edges.target])
-        d = displacement(state.q, index, state.box) / self.scales.length
+        edge_index = by_target(pairs, state.num_nodes)
+        d = displacement(state.q, edge_index, state.box) / self.scales.length
         of_edge = torch.cat([d, distance(d)[:, None]], 1)
         dtype = self.network.dtype
-        y = self.network(self._of_node(state).to(dtype), of_edge.to(dtype), edges)
+        y = self.network(self._of_node(state).to(dtype), of_edge.to(dtype), edge_index)
         return y.to(state.q.dtype)
 
     def _near(self, state: State) -> Int[Tensor, "2 pairs"]:
