@@ -10,6 +10,7 @@ it needs no memory but for e. Products are taken in the type of the weights that
 that of e.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -25,16 +26,20 @@ _aten = torch.ops.aten
 
 
 class EdgeWeights(NamedTuple):
-    """Of the three layers and of the norm; the first bias is that of all that enters x1."""
+    """Of the three layers and of the norm."""
 
     first: Float[Tensor, "width width"]
-    first_bias: Float[Tensor, " width"]
     second: Float[Tensor, "width width"]
     second_bias: Float[Tensor, " width"]
     third: Float[Tensor, "width width"]
     third_bias: Float[Tensor, " width"]
     gain: Float[Tensor, " width"]
     shift: Float[Tensor, " width"]
+
+
+def rows_of_a_block(width: int) -> int:
+    """So many edges that numbers of so large a `width` stay in the cache."""
+    return max(1, _BLOCK // width)
 
 
 def update_edges(
@@ -63,13 +68,14 @@ class _UpdateEdges(torch.autograd.Function):
         needed = any(ctx.needs_input_grad)
         after = torch.empty_like(e) if needed else e
         arrived = torch.zeros(of_target.shape, dtype=e.dtype, device=e.device)
+        said = w.first.new_empty(rows_of_a_block(e.shape[1]), e.shape[1])
         ctx.blocks = []
         for block in _blocks(e):
-            x1 = linear(e[block].to(w.first.dtype), w.first, w.first_bias)
-            x1.add_(of_source.index_select(0, source[block]))
-            x1.add_(of_target.index_select(0, target[block])).relu_()
-            x2 = linear(x1, w.second, w.second_bias).relu_()
-            x3 = linear(x2, w.third, w.third_bias)
+            x1 = product(e[block].to(w.first.dtype), w.first, None)
+            for whose, end in ((of_source, source), (of_target, target)):
+                x1.add_(torch.index_select(whose, 0, end[block], out=said[: len(x1)]))
+            x2 = product(x1.relu_(), w.second, w.second_bias, rectified=True)
+            x3 = product(x2, w.third, w.third_bias)
             m, *statistics = torch.native_layer_norm(x3, w.gain.shape, w.gain, w.shift, _SMALL)
             arrived.index_add_(0, target[block], m.to(e.dtype))
             torch.add(e[block], m, out=after[block])
@@ -88,25 +94,53 @@ class _UpdateEdges(torch.autograd.Function):
         kind = w.first.dtype
         of_e = torch.empty_like(e)
         of_source, of_target = torch.zeros((2, *of_arrived.shape), dtype=e.dtype)
+        first, second, third = (x.t().contiguous() for x in (w.first, w.second, w.third))
         of_w = EdgeWeights(*(torch.zeros_like(x, dtype=e.dtype) for x in w))
         for block, (x1, x2, x3, *statistics) in zip(_blocks(e), ctx.blocks, strict=True):
             d_m = of_arrived.index_select(0, target[block]).add_(of_after[block]).to(kind)
             d3, *of_norm = _aten.native_layer_norm_backward(
                 d_m, x3, w.gain.shape, *statistics, w.gain, w.shift, [True] * 3
             )
-            d2 = _aten.threshold_backward(d3 @ w.third, x2, 0)
-            d1 = _aten.threshold_backward(d2 @ w.second, x1, 0)
-            torch.add(of_after[block], d1 @ w.first, out=of_e[block])
+            d2 = _aten.threshold_backward(product(d3, third, None), x2, 0)
+            d1 = _aten.threshold_backward(product(d2, second, None), x1, 0)
+            torch.add(of_after[block], product(d1, first, None), out=of_e[block])
             of_source.index_add_(0, source[block], d1.to(e.dtype))
             of_target.index_add_(0, target[block], d1.to(e.dtype))
-            layers = ((d1, e[block].to(kind)), (d2, x1), (d3, x2))
+            layers = ((d2, x1), (d3, x2))
             parts = [part for d, x in layers for part in (d.t() @ x, d.sum(0))]
-            for whole, part in zip(of_w, [*parts, *of_norm], strict=True):
+            parts = [d1.t() @ e[block].to(kind), *parts, *of_norm]
+            for whole, part in zip(of_w, parts, strict=True):
                 whole.add_(part)
         nodes = (of_source.to(kind), of_target.to(kind))
         return of_e, *nodes, None, *(x.to(kind) for x in of_w)
 
 
+def product(
+    x: Float[Tensor, "rows inputs"],
+    weight: Float[Tensor, "outputs inputs"],
+    bias: Float[Tensor, " outputs"] | None,
+    *,
+    rectified: bool = False,
+) -> Float[Tensor, "rows outputs"]:
+    """``x W^T + b``, without gradients: by oneDNN where it can, which adds b and rectifies before
+    the result leaves the cache, and whose float32 is up to twice as fast as MKL's off Intel."""
+    if x.device.type == "cpu" and x.dtype in _of_onednn():
+        after = "relu" if rectified else "none"
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, after, [], "")
+    y = linear(x, weight, bias)
+    return y.relu_() if rectified else y
+
+
+@cache
+def _of_onednn() -> frozenset[torch.dtype]:
+    """The types that oneDNN multiplies on this processor."""
+    if not torch.backends.mkldnn.is_available():
+        return frozenset()
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return frozenset({torch.float32, torch.bfloat16})
+    return frozenset({torch.float32})
+
+
 def _blocks(e: Tensor) -> list[slice]:
-    rows = max(1, _BLOCK // e.shape[1])
+    rows = rows_of_a_block(e.shape[1])
     return [slice(first, first + rows) for first in range(0, len(e), rows)]

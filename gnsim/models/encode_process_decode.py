@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gnsim.models.edge_update import EdgeWeights, update_edges
+from gnsim.models.edge_update import EdgeWeights, rows_of_a_block, update_edges
 from gnsim.models.vector_messages import both_ways
 
 
@@ -40,9 +40,9 @@ class Process(nn.Module):
 
     def __init__(self, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.of_edge = linear(width, width, generator, of=3 * width)
+        self.of_edge = linear(width, width, generator, of=3 * width, bias=False)
         self.of_source = linear(width, width, generator, of=3 * width, bias=False)
-        self.of_target = linear(width, width, generator, of=3 * width, bias=False)
+        self.of_target = linear(width, width, generator, of=3 * width)
         self.edge = nn.Sequential(nn.ReLU(), *hidden_layers(width, generator))
         self.of_node = linear(width, width, generator, of=2 * width)
         self.of_arrived = linear(width, width, generator, of=2 * width, bias=False)
@@ -91,6 +91,7 @@ class EncodeProcessDecode(nn.Module):
     ) -> None:
         super().__init__()
         self.products: torch.dtype | None = None
+        self.width = width
         self.node = Normed(of_node, width, generator)
         self.edge = Normed(of_edge, width, generator)
         self.process = nn.ModuleList(Process(width, generator) for _ in range(steps))
@@ -115,8 +116,9 @@ class EncodeProcessDecode(nn.Module):
     ) -> Float[Tensor, "nodes outputs"]:
         products = self.products or self.dtype
         with torch.autocast("cpu", products, enabled=products != self.dtype):
-            h, e = (of(x) for of, x in ((self.node, of_node), (self.edge, of_edge)))
-            h, e = h.to(self.dtype), e.to(self.dtype)
+            parts = of_edge.split(rows_of_a_block(self.width))
+            e = torch.cat([self.edge(part).to(self.dtype) for part in parts])
+            h = self.node(of_node).to(self.dtype)
             for step in self.process:
                 h, e = step(h, e, edge_index, products)
             return self.decode(h).to(self.dtype)
