@@ -19,6 +19,7 @@ _MEANINGS: Mapping[str, str] = {
     "or times an attribute as in 'drag of mass'; {pair_terms} between the bodies of a pair; none; "
     "or auto, which tries all and keeps those that held-out windows ask for.",
     "pilot_steps": "Steps of each of the short trainings that choose the `coupling`.",
+    "simulator.precision": "Type of the numbers in training: {precisions}; for gns also bfloat16.",
     "precision": "Type of the numbers in training: {precisions}.",
     "engine": "One of {engines}; auto is Operon, and PySR where it can run.",
     "simulator.model": "What is trained, as by --model: {simulators}.",

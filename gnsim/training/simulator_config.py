@@ -21,7 +21,7 @@ from gnsim.training.loop import LoopConfig
 from gnsim.training.model_file import PRECISIONS, WIDEST, varies
 from gnsim.training.window_errors import LOSSES
 
-AUTO = "auto"
+AUTO, BFLOAT16 = "auto", "bfloat16"
 #: settings of models that see one state, and of those that see a past
 _OF_ONE_STATE = ("window", "shortest", "longest", "substeps")
 _OF_A_PAST = ("history", "passes", "noise")
@@ -43,7 +43,8 @@ class SimulatorConfig(LoopConfig):
     Bodies within the connectivity `radius`, in units of the data, see each other (all, if None).
 
     Of ``gns`` alone: it sees velocities of so many steps as `history`, passes messages `passes`
-    times, and learns from pasts in whose velocities there is `noise`, over their spread.
+    times, and learns from pasts in whose velocities there is `noise`, over their spread. With the
+    `precision` bfloat16 its products are taken in that; its weights have single precision.
     """
 
     steps: int = 4_000
@@ -119,7 +120,10 @@ class SimulatorConfig(LoopConfig):
 
     def _choices(self) -> dict[str, Mapping[str, Any]]:
         methods = {AUTO: None, **METHODS}
+        own: dict[str, Mapping[str, Any]]
         own = {"model": SIMULATORS, "integrator": methods, "loss": LOSSES}
+        if self.model == "gns":
+            own["precision"] = {**PRECISIONS, BFLOAT16: torch.float32}
         return {**super()._choices(), **own}
 
     def _counts(self) -> Iterator[str]:
@@ -142,6 +146,14 @@ def untrained(train: Trajectory, config: SimulatorConfig, seed: int) -> Learned:
     )
     strides = config.strides
     model.fit_scales(train, train.interval * sum(strides) / len(strides))
+    return in_precision(model, config)
+
+
+def in_precision(model: Learned, config: SimulatorConfig) -> Learned:
+    """The weights in the precision of the settings, and the products of GNS in bfloat16."""
+    if config.precision == BFLOAT16 and isinstance(model, GNS):
+        model.network.products = torch.bfloat16
+        return model.to(torch.float32)
     return model.to(PRECISIONS[config.precision])
 
 

@@ -28,7 +28,13 @@ from gnsim.training.model_file import (
     whole,
 )
 from gnsim.training.one_step import OneStep
-from gnsim.training.simulator_config import MOST_PASSES, SimulatorConfig, method, untrained
+from gnsim.training.simulator_config import (
+    MOST_PASSES,
+    SimulatorConfig,
+    in_precision,
+    method,
+    untrained,
+)
 from gnsim.training.window_errors import LOSSES, StepsOfFrames, window_errors
 
 _VALIDATED = 200
@@ -162,7 +168,7 @@ def _built(plan: Mapping[str, Any], config: SimulatorConfig) -> Learned:
     )
     hidden = whole(plan["hidden"], "hidden", WIDEST)
     model = SIMULATORS[config.model](shape, hidden, torch.Generator())
-    return model.to(PRECISIONS[config.precision])
+    return in_precision(model, config)
 
 
 def _radius(value: Any) -> float | None:

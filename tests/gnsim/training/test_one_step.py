@@ -1,6 +1,7 @@
 """Clips of systems of any size, the noise of their pasts, and what is to be learned from them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from gnsim.models.motion_scales import velocities
 from gnsim.state import Trajectory
 from gnsim.training.one_step import OneStep, perturbed
 from gnsim.training.simulator_config import SimulatorConfig, untrained
+from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 
 DT = 0.1
 CONFIG = SimulatorConfig(model="gns", history=3, passes=1, hidden=8, precision="float64")
@@ -94,6 +96,12 @@ def test_fixed_bodies_have_no_noise_and_no_say() -> None:
     assert task._errors(clip).shape == (int((~still).sum()), 2)
 
 
+def circles(like: Trajectory) -> Trajectory:
+    """Each body goes round: its acceleration is its velocity, turned."""
+    at = like.t[:, None] + like.attributes["charge"]
+    return replace(like, q=like.q[:1] + torch.stack([at.cos(), at.sin()], -1))
+
+
 class Falling(torch.nn.Module):
     """Says the same of all."""
 
@@ -129,3 +137,18 @@ def test_the_right_acceleration_has_no_error_and_another_has() -> None:
     assert quiet < 1e-18 < 1e-3 < noisy
     model.network = Falling(model.motion.scaled_acceleration(0.9 * fall))
     assert task.validation_error() > 0.1
+
+
+def test_it_learns_in_bfloat16_too_and_is_kept_so(tmp_path: Path) -> None:
+    whole = circles(path(40))
+    small = replace(CONFIG, steps=60, save_every=60, graphs=8, precision="bfloat16", noise=0.01)
+    fitted = fit_simulator(whole, whole, small, 0)
+    begun = fit_simulator(whole, whole, replace(small, steps=1, learning_rate=1e-9), 0)
+    assert fitted.validation_error < 0.5 * begun.validation_error
+    again = FittedSimulator.load(fitted.save(tmp_path / "model.ckpt"), small)
+    state = whole.with_past(5, 3)
+    found, expected = (one.model.scaled_acceleration(state) for one in (again, fitted))
+    assert torch.equal(found, expected)
+    exact = FittedSimulator.load(tmp_path / "model.ckpt", replace(small, precision="float32"))
+    difference = (exact.model.scaled_acceleration(state) - expected).abs().max()
+    assert 0 < float(difference.detach()) < 0.05

@@ -215,6 +215,7 @@ def test_a_plan_from_elsewhere_is_refused(
         (["model=gns", "window=2"], "simulator.window: wanted 1 with 'gns', found 2"),
         (["model=ogn", "noise=0.1"], "simulator.noise: wanted 0.3 with 'ogn', found 0.1"),
         (["model=gns", "noise=-1"], "simulator.noise: wanted at least 0"),
+        (["model=ogn", "precision=bfloat16"], "did you mean|there are: float32, float64"),
         (["model=gns", "history=0"], "simulator.history: wanted 1 or more"),
     ],
 )
