@@ -35,7 +35,8 @@ def read_hdf5(path: Path) -> Raw:
     """All trajectories of `path`, side by side. Raises DataError with all that is wrong in it."""
     metadata = read_metadata(path)
     try:
-        with h5py.File(path, "r") as file:
+        # every chunk is read once: a cache of them would only hold all again
+        with h5py.File(path, "r", rdcc_nbytes=0) as file:
             datasets = _datasets(file)
             check_size(
                 path, sum(d.size * d.dtype.itemsize for g in datasets.values() for d in g.values())
