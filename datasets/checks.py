@@ -49,7 +49,7 @@ def contents(raw: Raw) -> Iterator[str]:
     yield f"velocities {given}"
     yield f"per body: {', '.join(sorted(raw.attributes)) or 'nothing (masses are inferred)'}"
     if "fixed" in raw.attributes:
-        yield f"{np.count_nonzero(raw.attributes['fixed'])} bodies are held or driven (fixed)"
+        yield f"held or driven bodies (fixed): {np.count_nonzero(raw.attributes['fixed'])}"
     if raw.names:
         yield f"names: {', '.join(raw.names[:12])}{', ...' if len(raw.names) > 12 else ''}"
     if raw.bonds is not None:

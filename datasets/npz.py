@@ -3,8 +3,9 @@
 Optional: ``v`` of the same shape; ``mass``, ``charge`` and any other per-body array; ``names``;
 ``box [dim]``; ``walls [2, dim]``, the lower and the upper sides of what keeps bodies in, infinite
 where it is open; ``bonds [2, bonds]``, the pairs of bodies that interact, where not all do;
-``units_length``, ``units_time``, ``units_mass``. Nothing in a file is trusted: no pickles, and
-every declared size is held against the bytes that are there before it is allocated.
+``units_length``, ``units_time``, ``units_mass``. Nothing in a file is trusted: no pickles (those of
+GNS are a matter of `gns`), and every declared size is held against the bytes that are there before
+it is allocated.
 """
 
 import zipfile

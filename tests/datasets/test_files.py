@@ -154,7 +154,7 @@ def test_files_of_lagrangebench_are_read_as_they_are(dim, tmp_path):
     assert torch.allclose(found.velocity[:, fixed == 1], torch.zeros(1, dtype=torch.float64))
     report = check(tmp_path / "train.h5")
     assert report.lines()[-1].strip() == "usable"
-    assert "5 bodies are held or driven (fixed)" in str(report)
+    assert "held or driven bodies (fixed): 5" in str(report)
 
 
 def test_what_a_file_says_is_fixed_stands_and_other_types_are_held_in_gns(tmp_path):
