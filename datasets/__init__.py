@@ -5,10 +5,12 @@ if __name__ == "datasets":
 
 from gnsim.datasets.checks import check
 from gnsim.datasets.dataset import Dataset, Source
-from gnsim.datasets.files import read, write
+from gnsim.datasets.files import read, read_pickled, write
 from gnsim.datasets.findings import CheckReport, DataError, Finding
 from gnsim.datasets.loading import SOURCES, load
+from gnsim.datasets.rollouts import write_rollouts
 from gnsim.datasets.systems import SYSTEMS, dynamics, hamiltonian, simulate
+from gnsim.datasets.vtk import write_vtk
 
 __all__ = [
     "SOURCES",
@@ -23,6 +25,9 @@ __all__ = [
     "hamiltonian",
     "load",
     "read",
+    "read_pickled",
     "simulate",
     "write",
+    "write_rollouts",
+    "write_vtk",
 ]

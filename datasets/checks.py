@@ -48,6 +48,8 @@ def contents(raw: Raw) -> Iterator[str]:
     given = "given" if raw.v is not None else "not given: estimated from the positions"
     yield f"velocities {given}"
     yield f"per body: {', '.join(sorted(raw.attributes)) or 'nothing (masses are inferred)'}"
+    if "fixed" in raw.attributes:
+        yield f"held or driven bodies (fixed): {np.count_nonzero(raw.attributes['fixed'])}"
     if raw.names:
         yield f"names: {', '.join(raw.names[:12])}{', ...' if len(raw.names) > 12 else ''}"
     if raw.bonds is not None:
@@ -75,12 +77,13 @@ def _window(raw: Raw, window: int) -> Iterator[Finding]:
 def _bodies(raw: Raw) -> Iterator[Finding]:
     if not len(raw.counts):
         yield error(raw.spelled("q"), "no trajectories", "at least one", "give some data")
-    elif raw.counts.min() < 2:
+    elif raw.counts.min() < (1 if raw.of_particles else 2):
         system = int(raw.counts.argmin())
         found = f"{raw.counts[system]} bodies" if raw.counts[system] != 1 else "one body"
         remedy = "add the bodies that it interacts with"
         place = f"trajectory {system}" if len(raw.counts) > 1 else ""
-        yield error(raw.spelled("q"), found, "at least two", remedy, place)
+        wanted = "at least one" if raw.of_particles else "at least two"
+        yield error(raw.spelled("q"), found, wanted, remedy, place)
 
 
 def _finite(raw: Raw) -> Iterator[Finding]:
@@ -149,6 +152,8 @@ def _is_length(box: Float[np.ndarray, " dim"] | None) -> np.ndarray:
 
 
 def _apart(raw: Raw) -> Iterator[Finding]:
+    if raw.of_particles:
+        return
     box = raw.box if _is_length(raw.box).all() else None
     found = first_coincidence(raw.q, raw.counts, box)
     if found is not None:

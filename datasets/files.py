@@ -7,7 +7,8 @@ from gnsim.atomic import write_atomic
 from gnsim.datasets.checks import inspect
 from gnsim.datasets.findings import DataError, printable
 from gnsim.datasets.formats import WRITERS, read_raw
-from gnsim.datasets.raw import from_trajectory, to_trajectory
+from gnsim.datasets.gns import read_gns
+from gnsim.datasets.raw import Raw, from_trajectory, to_trajectory
 from gnsim.datasets.settings import unknown
 from gnsim.state import Trajectory
 
@@ -20,7 +21,16 @@ def read(path: str | Path, window: int = 1) -> Trajectory:
     Raises DataError, which names field, index, what was found and expected, and the remedy.
     """
     path = Path(path)
-    raw = read_raw(path)
+    return _checked(path, read_raw(path), window)
+
+
+def read_pickled(path: str | Path) -> Trajectory:
+    """As `read`, of a data set of GNS: pickled arrays, and nothing else, in an ``.npz``."""
+    path = Path(path)
+    return _checked(path, read_gns(path), window=1)
+
+
+def _checked(path: Path, raw: Raw, window: int) -> Trajectory:
     findings = inspect(raw, window)
     if any(finding.severity == "error" for finding in findings):
         raise DataError(path, findings)

@@ -1,4 +1,10 @@
-"""The ``metadata.json`` of LagrangeBench and of GNS: time between frames, periodic box or walls."""
+"""The ``metadata.json`` of LagrangeBench and of GNS: time between frames, periodic box or walls.
+
+Its kind says of which particle types the bodies are that are held or driven: in LagrangeBench
+(known by ``write_every``) solid and moving walls, in GNS (by ``default_connectivity_radius``) those
+called kinematic. Where GNS keeps metadata for training and for rollouts apart, those of a file
+called ``test`` are the latter.
+"""
 
 import json
 from dataclasses import dataclass
@@ -15,28 +21,36 @@ Space = tuple[
 ]
 
 _LARGEST = 2**20
+_WALLS_OF_LAGRANGEBENCH = (1, 2)
+#: the particle type of GNS that is held or driven
+KINEMATIC_OF_GNS = (3,)
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What `metadata.json` says of all trajectories in its folder; None where it says nothing."""
+    """What `metadata.json` says of all trajectories in its folder; None where it says nothing.
+
+    `held` are the particle types of bodies that are held or driven.
+    """
 
     interval: float | None = None
     box: Float[np.ndarray, " dim"] | None = None
     walls: Float[np.ndarray, "2 dim"] | None = None
     notes: tuple[Finding, ...] = ()
+    held: tuple[int, ...] = ()
 
 
-def read_metadata(folder: Path) -> Metadata:
-    """The metadata of `folder`, empty without a file. Raises DataError where it is damaged."""
-    path = folder / "metadata.json"
+def read_metadata(file: Path) -> Metadata:
+    """The metadata beside `file`, empty where there are none. Raises DataError for damaged ones."""
+    path = file.parent / "metadata.json"
     if not path.is_file():
         return Metadata()
     try:
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"larger than {_LARGEST} bytes")
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Metadata(_interval(content), *_space(content))
+        content = content.get("rollout" if file.stem == "test" else "train", content)
+        return Metadata(_interval(content), *_space(content), _held(content))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as cause:
         wanted = "JSON with numbers dt, write_every and bounds [[low, high], ...]"
         fault = error(
@@ -52,6 +66,12 @@ def _interval(content: dict[str, Any]) -> float | None:
     if not 0 < interval < np.inf:
         raise ValueError(f"dt * write_every is {interval}")
     return interval
+
+
+def _held(content: dict[str, Any]) -> tuple[int, ...]:
+    if "write_every" in content:
+        return _WALLS_OF_LAGRANGEBENCH
+    return KINEMATIC_OF_GNS if "default_connectivity_radius" in content else ()
 
 
 def _space(content: dict[str, Any]) -> Space:

@@ -3,8 +3,9 @@
 Optional: ``v`` of the same shape; ``mass``, ``charge`` and any other per-body array; ``names``;
 ``box [dim]``; ``walls [2, dim]``, the lower and the upper sides of what keeps bodies in, infinite
 where it is open; ``bonds [2, bonds]``, the pairs of bodies that interact, where not all do;
-``units_length``, ``units_time``, ``units_mass``. Nothing in a file is trusted: no pickles, and
-every declared size is held against the bytes that are there before it is allocated.
+``units_length``, ``units_time``, ``units_mass``. Nothing in a file is trusted: no pickles (those of
+GNS are a matter of `gns`), and every declared size is held against the bytes that are there before
+it is allocated.
 """
 
 import zipfile
@@ -27,10 +28,15 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_BROKEN = (
+#: what reading an archive may raise
+BROKEN = (
     *(zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, SyntaxError),
     *(ValueError, TypeError, KeyError, OverflowError, MemoryError),
 )
+
+
+class _PickledError(ValueError):
+    """An array of Python objects."""
 
 
 def read_npz(path: Path) -> Raw:
@@ -39,33 +45,40 @@ def read_npz(path: Path) -> Raw:
         arrays = _arrays(path)
     except DataError:
         raise
-    except _BROKEN as cause:
-        damaged = isinstance(cause, zipfile.BadZipFile | zlib.error | EOFError)
-        reason = "a damaged file, or one of another format" if damaged else str(cause)
-        broken = error(
-            "file",
-            printable(reason)[:200],
-            "an .npz archive of numpy arrays",
-            "write it anew by numpy.savez",
-        )
-        raise DataError(path, [broken]) from cause
+    except BROKEN as cause:
+        remedy = "write it anew by numpy.savez"
+        if isinstance(cause, _PickledError):
+            remedy += ", or convert a data set of GNS that you trust: gnsim data convert --pickled"
+        raise refusal(path, cause, "an .npz archive of numpy arrays", remedy) from cause
     faults = structure(arrays, _AXES, lambda name: name)
     if faults:
         raise DataError(path, faults)
     return _assemble(arrays)
 
 
+def refusal(path: Path, cause: Exception, wanted: str, remedy: str) -> DataError:
+    """What is said of an archive that cannot be read."""
+    damaged = isinstance(cause, zipfile.BadZipFile | zlib.error | EOFError)
+    reason = "a damaged file, or one of another format" if damaged else str(cause)
+    return DataError(path, [error("file", printable(reason)[:200], wanted, remedy)])
+
+
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        names = [member.filename.removesuffix(".npy") for member in members]
-        if len(members) > _MOST_ARRAYS or len(set(names)) < len(names):
-            raise ValueError(f"{len(members)} arrays, or two of one name")
-        for member in members:
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError(f"compression {member.compress_type} of {member.filename}")
-        check_size(path, sum(member.file_size for member in members))
-        return {name: _array(archive, m) for name, m in zip(names, members, strict=True)}
+        return {name: _array(archive, member) for name, member in members(path, archive).items()}
+
+
+def members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """What an archive holds, by name. Raises ValueError and DataError before it is too much."""
+    found = archive.infolist()
+    by_name = {member.filename.removesuffix(".npy"): member for member in found}
+    if len(found) > _MOST_ARRAYS or len(by_name) < len(found):
+        raise ValueError(f"{len(found)} arrays, or two of one name")
+    for member in found:
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"compression {member.compress_type} of {member.filename}")
+    check_size(path, sum(member.file_size for member in found))
+    return by_name
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
@@ -77,17 +90,27 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
 
 def _refuse(stream: IO[bytes] | BufferedIOBase, member: zipfile.ZipInfo) -> None:
     """Raise unless the header declares plain numbers or text, as many as there are bytes."""
-    version = np.lib.format.read_magic(stream)
-    if version not in _HEADERS:
-        raise ValueError(f"numpy format {version} of {member.filename}")
-    shape, _, dtype = _HEADERS[version](stream)
-    if dtype.hasobject or dtype.kind not in "fiubcUS":
-        raise ValueError(f"{member.filename} holds Python objects or records, which are not read")
+    shape, dtype = header(stream, member)
+    if dtype.hasobject:
+        raise _PickledError(f"{member.filename} holds Python objects, which are not read")
+    if dtype.kind not in "fiubcUS":
+        raise ValueError(f"{member.filename} holds records, which are not read")
     declared = dtype.itemsize
     for length in shape:
         declared *= length
     if min(shape, default=0) < 0 or declared != member.file_size - stream.tell():
         raise ValueError(f"{member.filename} declares {declared} bytes, other than it has")
+
+
+def header(
+    stream: IO[bytes] | BufferedIOBase, member: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and the type of the array that `member` begins with."""
+    version = np.lib.format.read_magic(stream)
+    if version not in _HEADERS:
+        raise ValueError(f"numpy format {version} of {member.filename}")
+    shape, _, dtype = _HEADERS[version](stream)
+    return shape, dtype
 
 
 def _assemble(arrays: dict[str, np.ndarray]) -> Raw:

@@ -39,6 +39,11 @@ class Raw:
     def spelled(self, name: str) -> str:
         return self.spelling.get(name, name)
 
+    @property
+    def of_particles(self) -> bool:
+        """Whether bodies are parts of a material: one alone, or two in a place, are no faults."""
+        return "particle_type" in self.attributes
+
     def place(self, node: int, frame: int | None = None, axis: int | None = None) -> str:
         """Where in the file a node, and possibly a frame and an axis of it, is found."""
         system = int(np.searchsorted(np.cumsum(self.counts), node, side="right"))

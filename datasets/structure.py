@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from typing import TypeAlias
 
+import h5py
 import numpy as np
 
 from gnsim.datasets.findings import Finding, error, printable
@@ -13,7 +15,9 @@ LONGEST = 200
 _UNITS = frozenset(f"units_{part}" for part in UNITS)
 _SPECIAL = _UNITS | {"t", "q", "v", "names", "box", "walls", "bonds"}
 
-Arrays = Mapping[str, np.ndarray]
+#: in memory, or still in a file
+Array: TypeAlias = np.ndarray | h5py.Dataset
+Arrays = Mapping[str, Array]
 Spelling = Callable[[str], str]
 
 

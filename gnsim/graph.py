@@ -57,6 +57,19 @@ def nearest_image(
     return difference if box is None else difference - box * torch.round(difference / box)
 
 
+def unwrapped(
+    q: Float[Tensor, "time nodes dim"], box: Float[Tensor, " dim"] | None
+) -> Float[Tensor, "time nodes dim"]:
+    """Positions over time without the jumps of bodies that leave a periodic `box` on one side.
+
+    No body may cross half of the box between two frames.
+    """
+    if box is None:
+        return q
+    crossed = torch.round(q.diff(dim=0) / box).cumsum(0)
+    return torch.cat([q[:1], q[1:] - box * crossed])
+
+
 def distance(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, " edges"]:
     """Length of each displacement, with finite first and second derivatives (reverse mode) at zero.
 

@@ -40,19 +40,19 @@ class EnergyDrift(NamedTuple):
 
 def rollout_rmse(predicted: Trajectory, true: Trajectory) -> RolloutError:
     """The error at each time. Raises ValueError where the two do not match, as all below do."""
-    _check(predicted, true)
+    require_alike(predicted, true)
     difference_p = predicted.p - true.p
     return RolloutError(
-        q=_difference(predicted, true).square().mean((-2, -1)).sqrt(),
+        q=position_difference(predicted, true).square().mean((-2, -1)).sqrt(),
         p=difference_p.square().mean((-2, -1)).sqrt(),
     )
 
 
 def rmse_of_systems(predicted: Trajectory, true: Trajectory) -> RolloutError:
     """The error of each system, over all times, bodies and components."""
-    _check(predicted, true)
+    require_alike(predicted, true)
     components = true.batch.bincount() * true.dim
-    squares = (_difference(predicted, true).square(), (predicted.p - true.p).square())
+    squares = (position_difference(predicted, true).square(), (predicted.p - true.p).square())
     means = (total(true, x).sum(-1).mean(0) / components for x in squares)
     return RolloutError(*(mean.sqrt() for mean in means))
 
@@ -61,7 +61,7 @@ def energy_error(
     hamiltonian: Hamiltonian, predicted: Trajectory, true: Trajectory
 ) -> Float[Tensor, "time systems"]:
     """The difference in H of two trajectories over ``max(|E_0|, max_t T)`` of the second one."""
-    _check(predicted, true)
+    require_alike(predicted, true)
     wanted = energy(hamiltonian, true)
     error = energy(hamiltonian, predicted) - wanted
     return _over(error, _energy_scale(wanted, kinetic_scale(true)))
@@ -75,7 +75,7 @@ def conservation_error(predicted: Trajectory, true: Trajectory) -> ConservationE
     over time. A single body has no such size, and no error. Angular momentum is defined in two and
     three dimensions, outside of periodic boxes.
     """
-    _check(predicted, true)
+    require_alike(predicted, true)
     if int(true.batch.bincount().min()) == 1:
         return ConservationError(None, None)
     predicted, true = _about_centre(predicted, true), _about_centre(true, true)
@@ -142,12 +142,12 @@ def relative_position_error(
     of its bodies where their masses are alike or unknown. A body in the centre has no distance
     from itself: its error is taken over that of the body nearest to it.
     """
-    _check(predicted, true)
+    require_alike(predicted, true)
     centres = _heaviest(true) if centre is None else torch.full_like(true.batch, centre)
     central = centres >= 0
     origin = torch.where(central[:, None], true.q[:, centres], _mean_position(true))
     distances = torch.linalg.norm(nearest_image(true.q - origin, true.box), dim=-1)
-    error = torch.linalg.norm(_difference(predicted, true), dim=-1)
+    error = torch.linalg.norm(position_difference(predicted, true), dim=-1)
     for node in centres[central].unique().tolist():
         orbiting = centres == node
         orbiting[node] = False
@@ -163,8 +163,8 @@ def normalised_position_error(
     That is their root-mean-square distance from their mean over time, in a frame in which the
     centre of mass drifts nowhere: what flies off freely does not make up for errors.
     """
-    _check(predicted, true)
-    squared = total(true, _difference(predicted, true).square()).sum(-1)
+    require_alike(predicted, true)
+    squared = total(true, position_difference(predicted, true).square()).sum(-1)
     near = true.q - _drift(true)
     spread = total(true, (near - near.mean(0)).square()).sum(-1).mean(0)
     return torch.where(squared == 0, 0.0, (squared / spread).sqrt())
@@ -224,7 +224,8 @@ def _drift(true: Trajectory) -> Float[Tensor, "time nodes dim"]:
     return t * slope[true.batch]
 
 
-def _difference(predicted: Trajectory, true: Trajectory) -> Float[Tensor, "time nodes dim"]:
+def position_difference(predicted: Trajectory, true: Trajectory) -> Float[Tensor, "time nodes dim"]:
+    """From the true to the predicted positions; to the nearest image in a periodic box."""
     return nearest_image(predicted.q - true.q, true.box)
 
 
@@ -251,7 +252,8 @@ def _mean_position(trajectory: Trajectory) -> Float[Tensor, "time nodes dim"]:
     return trajectory.q[:, first] + (total(trajectory, from_first) / count)[:, batch]
 
 
-def _check(predicted: Trajectory, true: Trajectory) -> None:
+def require_alike(predicted: Trajectory, true: Trajectory) -> None:
+    """Raises ValueError for trajectories of unlike shapes or times."""
     if predicted.q.shape != true.q.shape:
         raise ValueError(
             f"predicted and true trajectories must have one shape [time, nodes, dim], "

@@ -1,6 +1,6 @@
 """``gnsim data``: what there is to learn from, what is in a file, and files of simulated truth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,6 +67,32 @@ def check_file(
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
+@app.command("convert")
+def convert(
+    file: Annotated[Path, typer.Argument(help="An .npz or HDF5 file of trajectories.")],
+    out: Annotated[Path, typer.Option(help="FILE.npz, FILE.h5, or FILE.pvd for ParaView.")],
+    pickled: Annotated[
+        bool,
+        typer.Option("--pickled", help="FILE is a data set of GNS, whose arrays are pickled."),
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Write trajectories in another format.
+
+    A .pvd names a .vtp file of points for each frame, in a folder of its name. Pickled files are
+    read for the arrays in them: nothing else that they hold is looked up or run.
+
+    As in: gnsim data convert train.npz --pickled --out train.h5
+    """
+    from gnsim.datasets import read, read_pickled, write, write_vtk
+    from gnsim.datasets.formats import WRITERS
+
+    _require_free_file(out, (*WRITERS, ".pvd"))
+    trajectory = read_pickled(file) if pickled else read(file)
+    (write_vtk if out.suffix.lower() == ".pvd" else write)(out, trajectory)
+    print(out)
+
+
 @app.command("make")
 def make(
     name: Annotated[str, typer.Argument(help="A built-in name (see `gnsim data list`).")],
@@ -83,8 +109,11 @@ def make(
 
     As in: gnsim data make r2 dim=2 interval=0.02 noise=0.01 velocities=false --out r2.npz
     """
+    from gnsim.datasets.formats import WRITERS
+
     chosen = _settings(name, settings or [])
-    _require_free(out)
+    if out.suffix:
+        _require_free_file(out, WRITERS, "a folder or ")
     for path in _write_file(name, chosen, out) if out.suffix else _write_folder(name, chosen, out):
         print(path)
 
@@ -98,15 +127,13 @@ def _settings(name: str, settings: list[str]) -> dict[str, Any]:
     return asdict(parse_settings(SOURCES[name].settings, settings))
 
 
-def _require_free(out: Path) -> None:
-    from gnsim.datasets.formats import WRITERS
-
-    if out.suffix and out.suffix.lower() not in WRITERS:
-        wanted = ", ".join(sorted(WRITERS))
-        raise InputError(f"--out: wanted a folder or a file ending in {wanted}, found '{out}'")
-    if out.suffix and not out.parent.is_dir():
+def _require_free_file(out: Path, endings: Iterable[str], other: str = "") -> None:
+    if out.suffix.lower() not in endings:
+        wanted = ", ".join(sorted(endings))
+        raise InputError(f"--out: wanted {other}a file ending in {wanted}, found '{out}'")
+    if not out.parent.is_dir():
         raise InputError(f"--out: there is no folder '{out.parent}'; make it first")
-    if out.suffix and out.exists():  # it may be somebody's measurement
+    if out.exists():  # it may be somebody's measurement
         raise InputError(f"--out: '{out}' exists; name another file, or remove this one first")
 
 

@@ -1,5 +1,8 @@
 """Users' files: what is written is read back, and missing velocities are estimated well."""
 
+import json
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gnsim.datasets import load, read, write
+from gnsim.datasets import check, load, read, velocities, write
 from gnsim.datasets.velocities import estimate
 from gnsim.state import Trajectory, Units
 
@@ -117,6 +120,61 @@ def test_lagrangebench_folder_takes_time_and_box_from_metadata(tmp_path):
     data = load(str(tmp_path))
     assert data.train.box is None
     assert data.train.walls.tolist() == [[0.0, 0.0], [1.0, 2.0]]
+
+
+def lagrangebench(file: Path, dim: int, counts: tuple[int, ...]) -> None:
+    """As their generator writes it: single precision, wrapped into the box, all sides periodic.
+
+    The first body is of a wall, the second of one that moves; the next two are in one place.
+    """
+    sides, random = np.array([2.0, 1.0, 0.5])[:dim], np.random.default_rng(0)
+    metadata = {"dt": 0.0003, "write_every": 100, "dim": dim, "num_particles_max": max(counts)}
+    metadata |= {"periodic_boundary_conditions": [True] * 3, "default_connectivity_radius": 0.029}
+    metadata["bounds"] = [[0.0, side] for side in sides.tolist()]
+    (file.parent / "metadata.json").write_text(json.dumps(metadata))
+    with h5py.File(file, "w") as stream:
+        for key, count in enumerate(counts):
+            types = np.array([1, 2, *[0] * (count - 2)], dtype=np.int32)[:count]
+            q = random.random((count, dim)) + (types == 0)[:, None] * np.arange(11)[:, None, None]
+            q[:, 3:4] = q[:, 2:3]
+            stream[f"{key:05d}/particle_type"] = types
+            group = stream[f"{key:05d}"]
+            group.create_dataset("position", data=np.mod(q, sides), dtype="f4", compression="gzip")
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_files_of_lagrangebench_are_read_as_they_are(dim, tmp_path):
+    lagrangebench(tmp_path / "train.h5", dim, (6, 1, 8))
+    found = read(tmp_path / "train.h5")
+    assert found.batch.bincount().tolist() == [6, 1, 8]
+    fixed = found.attributes["fixed"]
+    assert fixed.tolist() == [1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert found.t[-1].item() == pytest.approx(10 * 0.03)
+    assert found.box.tolist() == [2.0, 1.0, 0.5][:dim]
+    assert torch.allclose(found.velocity[:, fixed == 1], torch.zeros(1, dtype=torch.float64))
+    report = check(tmp_path / "train.h5")
+    assert report.lines()[-1].strip() == "usable"
+    assert "held or driven bodies (fixed): 5" in str(report)
+
+
+def test_what_a_file_says_is_fixed_stands_and_other_types_are_held_in_gns(tmp_path):
+    lagrangebench(tmp_path / "train.h5", 2, (4,))
+    with h5py.File(tmp_path / "train.h5", "a") as stream:
+        stream["00000/fixed"] = np.array([0.0, 0, 0, 1])
+    assert read(tmp_path / "train.h5").attributes["fixed"].tolist() == [0, 0, 0, 1]
+    (tmp_path / "metadata.json").write_text('{"dt": 1, "default_connectivity_radius": 1}')
+    with h5py.File(tmp_path / "train.h5", "a") as stream:
+        del stream["00000/fixed"]
+        stream["00000/particle_type"][:] = [1, 3, 5, 3]
+    assert read(tmp_path / "train.h5").attributes["fixed"].tolist() == [0, 1, 0, 1]
+
+
+def test_estimates_of_many_bodies_are_those_of_each(monkeypatch):
+    t, q = 0.1 * np.arange(12), np.random.default_rng(0).random((12, 7, 2))
+    whole = estimate(t, q, np.ones(2))
+    monkeypatch.setattr(velocities, "_PART", 1)
+    monkeypatch.setattr(velocities, "_BLOCK", 5)
+    assert np.array_equal(estimate(t, q, np.ones(2)), whole)
 
 
 def error(t: np.ndarray, points: int = 9) -> tuple[float, float]:

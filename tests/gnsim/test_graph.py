@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnsim.graph import all_pairs, displacement, distance
+from gnsim.graph import all_pairs, displacement, distance, unwrapped
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6).filter(any))
@@ -51,3 +51,16 @@ def test_distance_away_from_zero_passes_gradgradcheck() -> None:
     d = torch.tensor([[1.0, -0.5], [0.2, 0.3]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(distance, d)
     assert torch.autograd.gradgradcheck(distance, d)
+
+
+def test_unwrapped_positions_are_those_before_they_were_wrapped() -> None:
+    torch.manual_seed(0)
+    steps = 0.9 * (torch.rand(40, 7, 2, dtype=torch.float64) - 0.5)
+    box = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    free = torch.rand(7, 2, dtype=torch.float64) + (steps * box).cumsum(0)
+    wrapped = free.remainder(box)
+    moved = unwrapped(wrapped, box)
+    assert torch.allclose(moved - moved[0], free - free[0], atol=1e-12)
+    assert torch.equal(unwrapped(moved, box), moved)
+    assert unwrapped(wrapped, None) is wrapped
+    assert not torch.allclose(wrapped - wrapped[0], free - free[0], atol=1e-1)
