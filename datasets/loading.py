@@ -9,12 +9,14 @@ from gnsim.datasets.files import read
 from gnsim.datasets.findings import DataError, error
 from gnsim.datasets.formats import READERS
 from gnsim.datasets.settings import settings_from, unknown, whole
-from gnsim.datasets.sources import charged, jpl
+from gnsim.datasets.sources import balls, charged, jpl, string_ball
 from gnsim.datasets.splits import split
 from gnsim.datasets.systems import SYSTEMS, source
 
+_PARTICLES = (balls.SOURCE, string_ball.SOURCE)
 SOURCES: dict[str, Source] = {
-    origin.name: origin for origin in (jpl.SOURCE, charged.SOURCE, *map(source, SYSTEMS.values()))
+    origin.name: origin
+    for origin in (jpl.SOURCE, charged.SOURCE, *_PARTICLES, *map(source, SYSTEMS.values()))
 }
 
 
