@@ -29,11 +29,13 @@ _JITTER = 0.1
 #: largest velocity along each axis
 _STRETCH, _POWERS, _SPEED = 0.4, (2.0, 8.0), 1.0
 #: of columns: how much higher than wide
-_SLENDER = (1.0, 4.0)
+_SLENDER = (1.0, 3.0)
 # taichi would print its name, and ask a server for its newest version
 _SILENCE = {"ENABLE_TAICHI_HEADER_PRINT": "0", "TI_SKIP_VERSION_CHECK": "ON"}
 
+#: positions and velocities
 Start = tuple[Float[np.ndarray, "particles 2"], Float[np.ndarray, "particles 2"]]
+Draw = Callable[[Any, np.random.Generator], Start]
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def column(settings: WaterSettings, random: np.random.Generator) -> Start:
     sites = np.stack([np.arange(n) % across, np.arange(n) // across], 1) + 0.5
     standing = _jittered(sites, random)
     along = random.uniform(0, settings.side - SPACING * across)
-    return standing + [along, 0.0], np.zeros((n, 2))
+    return standing + np.array([along, 0.0]), np.zeros((n, 2))
 
 
 def _jittered(
@@ -102,16 +104,16 @@ def sand_column(settings: SandSettings) -> Trajectory:
     return _moved("sand-column", settings, SAND, column)
 
 
-def _moved(name: str, settings: WaterSettings, kind: float, start: Callable[[Any, np.random.Generator], Start]) -> Trajectory:
+def _moved(name: str, settings: WaterSettings, kind: float, drawn: Draw) -> Trajectory:
     os.environ.update(_SILENCE)
     engine("taichi", name)
     from gnsim.datasets.sources.mpm import Material
 
-    material = Material(settings.particles, settings.side, kind == SAND)
+    material = Material(settings.particles, settings.side, sand=kind == SAND)
     runs = []
     for system in range(settings.trajectories):
-        q, v = start(settings, stream(settings.seed, system))
-        frames = material.frames(q, v, settings.frames, settings.interval)
+        start = drawn(settings, stream(settings.seed, system))
+        frames = material.frames(*start, settings.frames, settings.interval)
         q, v = (np.stack(parts) for parts in zip(*frames, strict=True))
         runs.append(Run(q, v, {"particle_type": np.full(settings.particles, kind)}))
     walls = settings.side * torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64)

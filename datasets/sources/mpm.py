@@ -22,8 +22,10 @@ from gnsim.datasets.sources.materials import SPACING
 
 #: distance of nodes: two of particles
 NODE = 2 * SPACING
-#: bulk modulus of water; Lame's parameters of sand and its angle of friction in degrees
-WATER, LAMBDA, MU, FRICTION = 1000.0, 300.0, 450.0, 35.0
+#: bulk modulus and viscosity of water
+BULK, VISCOSITY = 1000.0, 0.005
+#: Lame's parameters of sand, and its angle of friction in degrees
+LAMBDA, MU, FRICTION = 300.0, 450.0, 35.0
 GRAVITY = 9.8
 #: longest time step: half of what sound takes over a node
 _STEP = 2e-4
@@ -60,7 +62,7 @@ class Material:
         count: int,
         interval: float,
     ) -> Iterator[tuple[Float[np.ndarray, "particles 2"], Float[np.ndarray, "particles 2"]]]:
-        """Positions and velocities at so many frames from the first one on, which is `q` and `v`."""
+        """Positions and velocities at so many frames, the first of which is `q` and `v`."""
         self.q.from_numpy(q + _MARGIN * NODE)
         self.v.from_numpy(v)
         self.affine.fill(0)
@@ -135,7 +137,9 @@ class Material:
     def _water(self, k, dt):
         """Kirchhoff stress after a step of the volume."""
         self.volume[k] *= 1 + dt * self.affine[k].trace()
-        return WATER * (self.volume[k] - 1) * ti.Matrix.identity(float, 2)
+        pressure = BULK * (1 - self.volume[k])
+        shearing = self.affine[k] + self.affine[k].transpose()
+        return VISCOSITY * shearing - pressure * ti.Matrix.identity(float, 2)
 
     @ti.func
     def _sand(self, k, dt):

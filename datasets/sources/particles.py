@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from gnsim.datasets.dataset import Dataset, Source
 from gnsim.datasets.settings import positive, whole
@@ -38,8 +39,13 @@ class Run:
     attributes: Mapping[str, Float[np.ndarray, " bodies"]]
 
 
-def together(runs: Sequence[Run], interval: float, **shared: torch.Tensor) -> Trajectory:
-    """All runs side by side, in float64; `shared` are fields of `Trajectory`, such as walls."""
+def together(
+    runs: Sequence[Run],
+    interval: float,
+    walls: Float[Tensor, "2 dim"] | None = None,
+    box: Float[Tensor, " dim"] | None = None,
+) -> Trajectory:
+    """All runs side by side, in float64; they have equally many bodies."""
     q, v = (np.concatenate([getattr(run, name) for run in runs], axis=1) for name in ("q", "v"))
     attributes = {
         name: torch.from_numpy(np.concatenate([run.attributes[name] for run in runs]))
@@ -52,7 +58,8 @@ def together(runs: Sequence[Run], interval: float, **shared: torch.Tensor) -> Tr
         p=p * attributes["mass"][:, None] if "mass" in attributes else p,
         batch=torch.arange(len(runs)).repeat_interleave(runs[0].q.shape[1]),
         attributes=attributes,
-        **shared,
+        walls=walls,
+        box=box,
     )
 
 

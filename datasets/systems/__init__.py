@@ -72,6 +72,4 @@ def source(system: System) -> Source:
             constants=system.constants(settings),
         )
 
-    return Source(
-        system.name, system.description, system.settings, build, partial(_whole, system)
-    )
+    return Source(system.name, system.description, system.settings, build, partial(_whole, system))
