@@ -13,6 +13,7 @@ the same bits. Imported only where taichi is installed.
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
+from typing import no_type_check
 
 import numpy as np
 import taichi as ti
@@ -38,6 +39,7 @@ _CONE = float(np.sqrt(2 / 3) * 2 * _slope / (3 - _slope))
 _PARTICLE = SPACING**2
 
 
+@no_type_check  # of arguments at run time: taichi reads the source of what it compiles
 @ti.data_oriented
 class Material:
     """So many particles of one material in a box from 0 to `side`.
@@ -161,6 +163,7 @@ class Material:
         return left @ _diagonal(stress) @ left.transpose()
 
 
+@no_type_check
 @ti.func
 def _diagonal(values):
     return ti.Matrix([[values[0], 0.0], [0.0, values[1]]])
