@@ -28,7 +28,7 @@ BULK, VISCOSITY = 1000.0, 0.005
 #: Lame's parameters of sand, and its angle of friction in degrees
 LAMBDA, MU, FRICTION = 300.0, 450.0, 35.0
 GRAVITY = 9.8
-#: longest time step: half of what sound takes over a node
+#: longest time step: a quarter of what sound takes from node to node
 _STEP = 2e-4
 #: nodes beyond the walls, which B-splines reach
 _MARGIN = 3
