@@ -3,8 +3,8 @@
 The numbers of masses, the spring constant and the ball are theirs (arXiv:1612.00222); free or
 pinned ends as well. The ball pushes back by a stiff spring where a mass is nearer than their radii:
 a bounce takes .003, less than a frame, and keeps energy as all else does, to 1e-9, in steps of
-DOP853 that end at its beginning and its end. Impulses of an engine of rigid bodies would leave the springs to
-a method of first order.
+DOP853 that end at its beginning and its end. An engine of rigid bodies would leave the springs to a
+method of first order.
 """
 
 from dataclasses import dataclass
