@@ -67,9 +67,13 @@ def _digest(trajectory: Trajectory, update: Callable[[Any], None]) -> None:
 
 @dataclass(frozen=True)
 class Source:
-    """A built-in origin of data: its name, what it is, its settings and how it is built."""
+    """A built-in origin of data: its name, what it is, its settings and how it is built.
+
+    `whole` gives the trajectories that a data set is split from, where it is made so.
+    """
 
     name: str
     description: str
     settings: type
     build: Callable[[Any], Dataset]
+    whole: Callable[[Any], Trajectory] | None = None

@@ -8,13 +8,21 @@ from gnsim.datasets.dataset import Dataset, Source
 from gnsim.datasets.files import read
 from gnsim.datasets.findings import DataError, error
 from gnsim.datasets.formats import READERS
+from gnsim.datasets.samples import SOURCES as SAMPLES
 from gnsim.datasets.settings import settings_from, unknown, whole
-from gnsim.datasets.sources import charged, jpl
+from gnsim.datasets.sources import balls, charged, jpl, lj_fluid, materials, string_ball
 from gnsim.datasets.splits import split
 from gnsim.datasets.systems import SYSTEMS, source
 
+_PARTICLES = (balls.SOURCE, string_ball.SOURCE, *materials.SOURCES, lj_fluid.SOURCE)
 SOURCES: dict[str, Source] = {
-    origin.name: origin for origin in (jpl.SOURCE, charged.SOURCE, *map(source, SYSTEMS.values()))
+    origin.name: origin
+    for origin in (
+        *(jpl.SOURCE, charged.SOURCE),
+        *_PARTICLES,
+        *SAMPLES,
+        *map(source, SYSTEMS.values()),
+    )
 }
 
 

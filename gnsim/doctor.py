@@ -107,6 +107,9 @@ _PACKAGES = (
     ("torchdiffeq", "torchdiffeq", "torchdiffeq", True),
     ("engine operon", "pyoperon", "pyoperon", False),
     ("engine pysr", "pysr", "pysr", False),
+    ("engine pymunk", "pymunk", "pymunk", False),
+    ("engine taichi", "taichi", "taichi", False),
+    ("engine OpenMM", "openmm", "openmm", False),
     ("ephemeris DE421", "skyfield-data", "skyfield_data", False),
 )
 _CHECKS: tuple[Callable[[], Check], ...] = (julia, _ffmpeg, _python, _memory, _cores, _disk)

@@ -9,6 +9,7 @@ import sys
 import tomllib
 import venv
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import gnsim
+from gnsim.datasets.samples import SAMPLES
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"gnsim": "gnsim", "datasets": "gnsim/datasets", "symbolic": "gnsim/symbolic"}
@@ -78,6 +80,7 @@ def test_the_wheel_holds_every_module_once_and_nothing_beside_gnsim(wheel):
     assert sorted(modules) == sorted(expected)
     assert {name.split("/")[0].split("-")[0] for name in names} == {"gnsim"}
     assert "gnsim/py.typed" in names
+    assert {f"gnsim/datasets/samples/{name}.npz" for name in SAMPLES} <= {*names}
     assert any(name.endswith("LICENSE") for name in names)
 
 
@@ -160,7 +163,7 @@ def test_everything_that_is_needed_is_pinned():
         for requirement in [Requirement(line)]
     }
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], "de421"]
+    wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     for line in wanted:
         requirement = Requirement(line)
         if requirement.name == "gnsim":

@@ -1,1 +1,1 @@
-"""Real data: measured or fitted to measurements, not simulated here."""
+"""Real data, a benchmark, and particles that engines of others simulate."""

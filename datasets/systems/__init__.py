@@ -1,11 +1,13 @@
 """True laws as dynamics, with samplers of initial states and accurate trajectories."""
 
+from functools import partial
 from typing import Any
 
 from gnsim.datasets.dataset import Dataset, Source
 from gnsim.datasets.settings import settings_from, unknown
 from gnsim.datasets.splits import split
 from gnsim.datasets.systems.fields import FIELDS
+from gnsim.datasets.systems.heavy_star import HEAVY_STAR
 from gnsim.datasets.systems.observation import observed
 from gnsim.datasets.systems.published import PUBLISHED
 from gnsim.datasets.systems.simulation import simulated
@@ -14,7 +16,9 @@ from gnsim.datasets.systems.wells import WELLS
 from gnsim.models.pairwise import Driven, PairwiseHamiltonian
 from gnsim.state import Trajectory
 
-SYSTEMS: dict[str, System] = {system.name: system for system in (*PUBLISHED, *FIELDS, *WELLS)}
+SYSTEMS: dict[str, System] = {
+    system.name: system for system in (*PUBLISHED, *FIELDS, *WELLS, HEAVY_STAR)
+}
 
 
 def simulate(name: str, **settings: Any) -> Trajectory:
@@ -26,7 +30,11 @@ def simulate(name: str, **settings: Any) -> Trajectory:
     """
     system = _system(name)
     chosen: Any = settings_from(system.settings, name, settings)
-    return observed(simulated(system, chosen).path, chosen)
+    return _whole(system, chosen)
+
+
+def _whole(system: System, settings: Any) -> Trajectory:
+    return observed(simulated(system, settings).path, settings)
 
 
 def dynamics(name: str, **settings: Any) -> PairwiseHamiltonian | Driven:
@@ -64,4 +72,4 @@ def source(system: System) -> Source:
             constants=system.constants(settings),
         )
 
-    return Source(system.name, system.description, system.settings, build)
+    return Source(system.name, system.description, system.settings, build, partial(_whole, system))

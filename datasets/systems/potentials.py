@@ -78,23 +78,23 @@ class Logarithm(PairPotential):
 
 
 class InverseSquare(PairPotential):
-    """``V = s a_i a_j / r'``, ``dV/dr = -s a_i a_j / r'^2``, sign s."""
+    """``V = g a_i a_j / r'``, ``dV/dr = -g a_i a_j / r'^2``, strength g; below zero it attracts."""
 
-    def __init__(self, attribute: str, sign: int, softening: float) -> None:
+    def __init__(self, attribute: str, strength: float, softening: float) -> None:
         super().__init__()
         self.attribute = attribute
-        self.sign = sign
+        self.strength = strength
         self.softening = softening
 
     def energy(
         self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes
     ) -> Float[Tensor, " pairs"]:
-        return self.sign * product(self.attribute, source, target) / (r + self.softening)
+        return self.strength * product(self.attribute, source, target) / (r + self.softening)
 
     def force(
         self, r: Float[Tensor, " pairs"], source: Attributes, target: Attributes
     ) -> Float[Tensor, " pairs"]:
-        strength = self.sign * product(self.attribute, source, target)
+        strength = self.strength * product(self.attribute, source, target)
         return -strength / (r + self.softening).square()
 
 

@@ -67,7 +67,7 @@ PUBLISHED = (
         name="r2",
         description="gravity, V = -m_i m_j / (r + softening)",
         settings=SoftenedSettings,
-        pair=lambda s: InverseSquare("mass", -1, s.softening),
+        pair=lambda s: InverseSquare("mass", -1.0, s.softening),
         law=lambda s: f"mass_i * mass_j / {softened(s.softening)}**2",
     ),
     System(
@@ -81,7 +81,7 @@ PUBLISHED = (
         name="charge",
         description="charges, V = q_i q_j / (r + softening)",
         settings=SoftenedSettings,
-        pair=lambda s: InverseSquare("charge", +1, s.softening),
+        pair=lambda s: InverseSquare("charge", 1.0, s.softening),
         law=lambda s: f"-charge_i * charge_j / {softened(s.softening)}**2",
     ),
     System(

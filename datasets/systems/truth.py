@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gnsim.dynamics import SeparableHamiltonian
 from gnsim.integrators.dop853 import Motion, solve
-from gnsim.models.pairwise import Driven, PairwiseHamiltonian
+from gnsim.models.pairwise import Driven
 from gnsim.state import State, Trajectory
 
-TrueDynamics = PairwiseHamiltonian | Driven
+TrueDynamics = SeparableHamiltonian | Driven
 
 #: largest change of energy accepted, less the work done, relative to the initial |H| + T
 ENERGY_DRIFT = 1e-9

@@ -137,7 +137,7 @@ WELLS = (
         "V = stiffness / 2 (r - rest_length)^2 + q_i q_j / (r + softening)",
         settings=SuperpositionSettings,
         pair=lambda s: Superposition(
-            Spring(s.stiffness, s.rest_length), InverseSquare("charge", +1, s.softening)
+            Spring(s.stiffness, s.rest_length), InverseSquare("charge", 1.0, s.softening)
         ),
         law=_superposition_law,
     ),

@@ -105,7 +105,8 @@ def make(
 ) -> None:
     """Write the data of a built-in source: all parts to a folder, or what to learn from to a file.
 
-    A simulated system is written to a file whole; of the solar system it is the training span.
+    What is simulated is written to a file whole; of the solar system it is the training span, of
+    the charged benchmark the training part.
 
     As in: gnsim data make r2 dim=2 interval=0.02 noise=0.01 velocities=false --out r2.npz
     """
@@ -138,10 +139,11 @@ def _require_free_file(out: Path, endings: Iterable[str], other: str = "") -> No
 
 
 def _write_file(name: str, settings: dict[str, Any], out: Path) -> Iterator[Path]:
-    from gnsim.datasets import SYSTEMS, load, simulate, write
+    from gnsim.datasets import SOURCES, write
 
-    whole = simulate(name, **settings) if name in SYSTEMS else load(name, **settings).train
-    write(out, whole)
+    origin = SOURCES[name]
+    chosen = origin.settings(**settings)
+    write(out, origin.whole(chosen) if origin.whole else origin.build(chosen).train)
     yield out
 
 

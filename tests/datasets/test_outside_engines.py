@@ -15,22 +15,37 @@ VERLET = 1e-7
 WRONG = 1e-3
 
 
-def test_gravity_agrees_with_rebound():
+def by_rebound(path, gravity):
+    """Positions of the only system of `path` at its times, from its first state."""
     rebound = pytest.importorskip("rebound", reason="rebound is not installed")
-    path = simulate("r2", trajectories=1, bodies=4, frames=30, interval=0.03, softening=0.0)
     simulation = rebound.Simulation()
-    simulation.integrator = "ias15"
-    for mass, q, v in zip(path.mass, path.q[0], path.velocity[0], strict=True):
+    simulation.integrator, simulation.G = "ias15", gravity
+    space = torch.zeros(2, path.num_nodes, 3, dtype=path.q.dtype)
+    space[0, :, : path.dim], space[1, :, : path.dim] = path.q[0], path.velocity[0]
+    for mass, q, v in zip(path.mass, *space, strict=True):
         names = ("m", "x", "y", "z", "vx", "vy", "vz")
         simulation.add(**dict(zip(names, map(float, (mass, *q, *v)), strict=True)))
     found = []
     for t in path.t.tolist():
         simulation.integrate(t)
         found.append([[p.x, p.y, p.z] for p in simulation.particles])
-    found = torch.tensor(found, dtype=torch.float64)
+    return torch.tensor(found, dtype=torch.float64)[..., : path.dim]
+
+
+def test_gravity_agrees_with_rebound():
+    path = simulate("r2", trajectories=1, bodies=4, frames=30, interval=0.03, softening=0.0)
+    found = by_rebound(path, 1.0)
     assert (found - path.q).abs().max() < REBOUND
     softened = simulate("r2", trajectories=1, bodies=4, frames=30, interval=0.03)
     assert (found - softened.q).abs().max() > WRONG
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_planets_agree_with_rebound(dim):
+    path = simulate("nbody", trajectories=1, dim=dim)
+    size = path.q.abs().max()
+    assert (by_rebound(path, 1e5) - path.q).abs().max() < REBOUND * size
+    assert (by_rebound(path, 1.01e5) - path.q).abs().max() > WRONG * size
 
 
 ENERGIES = {

@@ -101,6 +101,7 @@ def test_law_and_terms_follow_the_settings():
     def terms(name, **settings):
         return SYSTEMS[name].terms(SYSTEMS[name].settings(**settings))
 
+    assert written("nbody", gravity=2.0) == "2.0 * mass_i * mass_j / r**2"
     assert written("spring", stiffness=3.0, rest_length=0.5) == "3.0 * (r - 0.5)"
     assert written("r2", softening=0.0) == "mass_i * mass_j / r**2"
     assert written("r1") == "mass_i * mass_j / (r + 0.01)"
@@ -120,10 +121,12 @@ def test_law_and_terms_follow_the_settings():
 def test_energy_momentum_and_angular_momentum_are_kept_where_they_should_be(name, dim):
     path = simulate(name, **QUICK, dim=dim)
     energy = torch.stack([dynamics(name, dim=dim).energy(state) for state in path])
+    of_bodies = float(path.p.abs().max())
     changes = {
         "energy": (energy - energy[0]) / (energy[0].abs() + 1),
-        "momentum": momentum(path) - momentum(path)[0],
-        "angular momentum": angular_momentum(path) - angular_momentum(path)[0],
+        "momentum": (momentum(path) - momentum(path)[0]) / max(of_bodies, 1),
+        "angular momentum": (angular_momentum(path) - angular_momentum(path)[0])
+        / max(of_bodies * float(path.q.abs().max()), 1),
     }
     lost = {what for what, change in changes.items() if change.abs().max() > MOVED}
     kept = {what for what, change in changes.items() if change.abs().max() < CONSERVED}
@@ -200,6 +203,29 @@ def test_atoms_start_apart_and_warm(bodies, dim):
     assert (near[:, 0] - near[:, 1]).norm(dim=-1).min() < 0.3
 
 
+@pytest.mark.parametrize("dim", [2, 3])
+def test_planets_start_on_circles_around_a_heavy_star(dim):
+    state = drawn("nbody", trajectories=500, dim=dim)
+    q, v, mass = (x.reshape(500, 6, -1) for x in (state.q, state.velocity, state.mass))
+    assert (mass[:, 0] == 100).all() and not q[:, 0].any() and not v[:, 0].any()
+    distance, speed = q[:, 1:].norm(dim=-1), v[:, 1:].norm(dim=-1)
+    for values, low, high in ((mass[:, 1:], 0.02, 9), (distance, 10, 100)):
+        assert low <= values.min() < low + 0.2 and high - 0.2 < values.max() <= high
+        assert abs(values.mean() - (low + high) / 2) < 0.02 * high
+    torch.testing.assert_close(speed.square() * distance, torch.full_like(speed, 1e5 * 100))
+    assert (q * v).sum(-1).abs().max() < 1e-9 * (distance * speed).max()
+
+
+def test_a_light_planet_goes_round_in_its_period():
+    light = simulate("nbody", trajectories=1, bodies=2, equal_masses=True, star=1e9, gravity=1e-2)
+    radius = (light.q[0, 1] - light.q[0, 0]).norm()
+    period = 2 * np.pi * float(radius**3 / (1e-2 * 1e9)) ** 0.5
+    around = integrate(dynamics("nbody", star=1e9, gravity=1e-2), light[0], 3, period / 2)
+    away = around.q[:, 1] - around.q[:, 0]
+    assert (away[2] - away[0]).norm() < 1e-6 * radius
+    assert (away[1] + away[0]).norm() < 1e-6 * radius
+
+
 def test_every_system_is_a_source_with_its_law(name):
     data = load(name, **{**QUICK, "trajectories": 5})
     assert [part.num_systems for part in (data.train, data.valid, data.test)] == [3, 1, 1]
@@ -209,7 +235,7 @@ def test_every_system_is_a_source_with_its_law(name):
     assert data.constants == SYSTEMS[name].constants(settings)
     assert bool(data.terms) is (name in OUTSIDE)
     assert SOURCES[name].description == data.description
-    starts = torch.cat([part.q[0, ::3, 0] for part in (data.train, data.valid, data.test)])
+    starts = torch.cat([part.q[0, 1::3, 0] for part in (data.train, data.valid, data.test)])
     assert len(starts.unique()) == 5
 
 
@@ -224,6 +250,8 @@ def test_every_system_is_a_source_with_its_law(name):
         ("r1", {"noise": -0.1}, ["noise", "at least 0", "-0.1"]),
         ("damped", {"drag": -1.0}, ["drag", "at least 0", "-1.0"]),
         ("magnetic", {"field": float("inf")}, ["field", "finite", "inf"]),
+        ("nbody", {"dim": 1}, ["dim", "at least 2", "1"]),
+        ("nbody", {"star": 0.0}, ["star", "above zero", "0.0"]),
         ("magnetic", {"dim": 1}, ["magnetic", "dimensions", "1"]),
         ("morse", {"spacing": 0.0}, ["spacing", "above zero", "0.0"]),
         ("discontinuous", {"threshold": 0.0}, ["threshold", "above zero", "0.0"]),

@@ -4,7 +4,7 @@ import pytest
 
 from gnsim.cli import run
 from gnsim.config import as_mapping
-from gnsim.datasets import SOURCES, SYSTEMS
+from gnsim.datasets import SOURCES, SYSTEMS, read
 from gnsim.errors import ExitCode
 
 
@@ -29,10 +29,19 @@ def test_the_list_has_every_source_and_every_setting(listed):
 
 
 def test_what_all_systems_share_is_said_once(listed):
+    systems = listed[listed.index(f"\n {next(iter(SYSTEMS))} ") :]
     for shared in ("noise=0.0", "velocities=true", "trajectories=50"):
-        assert listed.count(shared) == 1
-    assert listed.count("interval=") == len(SYSTEMS)
-    assert "drag=null" in listed
+        assert systems.count(shared) == 1
+    assert systems.count("interval=") == len(SYSTEMS)
+    assert "drag=null" in systems
+
+
+def test_what_is_simulated_is_written_whole(tmp_path):
+    command = ["data", "make", "string-ball", "trajectories=3", "frames=2", "bodies=3"]
+    assert run([*command, "--out", str(tmp_path / "s.npz")]) == 0
+    assert read(tmp_path / "s.npz").num_systems == 3
+    assert run(["data", "make", "balls-sample", "--out", str(tmp_path / "b.npz")]) == 0
+    assert read(tmp_path / "b.npz").num_systems == 15
 
 
 def test_settings_as_they_are_listed_are_taken(tmp_path, capsys):

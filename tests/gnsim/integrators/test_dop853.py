@@ -24,7 +24,7 @@ def orbit(eccentricity: float, systems: int = 1) -> State:
     )
 
 
-GRAVITY = PairwiseHamiltonian(InverseSquare("mass", -1, 0.0))
+GRAVITY = PairwiseHamiltonian(InverseSquare("mass", -1.0, 0.0))
 PERIOD = 2 * torch.pi / 2**0.5
 
 
