@@ -1,4 +1,4 @@
-"""``gnsim rollout``: network and law of a run, from its held-out data on."""
+"""``gnsim rollout``: what a run found or trained, along its held-out data."""
 
 import math
 from enum import StrEnum
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnsim.commands.options import Debug, Run
-from gnsim.errors import ExitCode
+from gnsim.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from gnsim.discovery import Rollout
@@ -24,27 +24,91 @@ class Of(StrEnum):
 
 def rollout(
     run: Run,
-    of: Annotated[Of, typer.Option("--of", help="What to roll out.")] = Of.BOTH,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Of a simulator: other data of the same source (or of --on), as data.bodies=8.",
+        ),
+    ] = None,
+    of: Annotated[
+        Of | None,
+        typer.Option("--of", help="What to roll out; both of a discovery if left out."),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option("--steps", min=1, metavar="N", help="Steps of the data; all where left out."),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="SOURCE", help="Of a simulator: other data, a name or file."),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="FILE.npz or FILE.h5; else rollout.npz in the folder of the run."),
+        typer.Option(
+            help="FILE.npz or FILE.h5; else rollout.npz in the folder of the run. Of a simulator "
+            "also FILE.pvd for ParaView, or a folder for rollout_0.npz, ... beside the truth under "
+            "LagrangeBench's names.",
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Roll out the law, the network or both over the held-out data of a run, and write the paths.
+    """Roll a law, a network or a simulator out over held-out data of a run, and write the paths.
 
-    With both, the name of each is added to the name of its file.
+    Of a discovery law, network or both: with both, the name of each is added to that of its file.
     """
+    from gnsim.source_recipe import origin_of
+
+    if not origin_of(run).simulator:
+        return _rollout_of_discovery(run, settings or [], of or Of.BOTH, steps, on, out)
+    if of not in (None, Of.NETWORK):
+        raise InputError(f"--of: wanted network, the simulator of this run, found {of.value}")
+    return _rollout_of_simulator(run, settings or [], steps, on, out or run / "rollout.npz")
+
+
+def _rollout_of_simulator(
+    run: Path, settings: list[str], steps: int | None, on: str | None, out: Path
+) -> None:
+    from gnsim.commands.progress import progress
+    from gnsim.commands.running import target
+    from gnsim.simulators import RolloutProtocol, roll_out_in
+
+    if out.suffix:
+        target(out, ["network"], (".pvd",))
+    with progress() as tell:
+        found, truth, seen = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell)
+    from gnsim.datasets import write, write_rollouts, write_vtk
+    from gnsim.metrics import normalised_position_error
+    from gnsim.simulators.rolling import lost
+
+    if not out.suffix:
+        out.mkdir(exist_ok=True)
+        write_rollouts(out, found, truth)
+    elif out.suffix.lower() == ".pvd":
+        write_vtk(out, found)
+    else:
+        write(out, found)
+    off = normalised_position_error(found, truth)[-1].median()
+    steps = len(found) - 1 - seen
+    print(f"{steps} steps, relative position error at the end {float(off):.2g} (median)", end="; ")
+    print(f"written to {out}")
+    if dead := int(lost(found).sum()):
+        print(f"{dead} of {found.num_systems} diverged to no number")
+        raise typer.Exit(ExitCode.DIVERGED)
+
+
+def _rollout_of_discovery(
+    run: Path, settings: list[str], of: Of, steps: int | None, on: str | None, out: Path | None
+) -> None:
     from gnsim.api import rolled_out
     from gnsim.commands.progress import progress
     from gnsim.commands.running import target
-    from gnsim.source_recipe import require_run
 
-    require_run(run)
+    if settings or on is not None:
+        raise InputError(
+            f"{settings[0] if settings else '--on'}: wanted no other data: those of a discovery "
+            "are rolled out over their own; gnsim evaluate measures a network on others"
+        )
     names = ("law", "network") if of is Of.BOTH else (of.value,)
     files = target(out or run / "rollout.npz", names)
     with progress() as tell:

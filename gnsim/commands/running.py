@@ -49,12 +49,12 @@ def require_of_search(settings: Sequence[str]) -> None:
             )
 
 
-def target(out: Path, names: Sequence[str]) -> dict[str, Path]:
-    """The file for each rollout, checked before anything long begins."""
+def target(out: Path, names: Sequence[str], more: Sequence[str] = ()) -> dict[str, Path]:
+    """The file for each rollout, checked before anything long begins; `more` are other endings."""
     from gnsim.datasets.formats import WRITERS
 
-    if out.suffix.lower() not in WRITERS:
-        wanted = ", ".join(sorted(WRITERS))
+    if out.suffix.lower() not in (known := [*WRITERS, *more]):
+        wanted = ", ".join(sorted(known))
         raise InputError(f"--out: wanted a file ending in {wanted}, found '{out}'")
     if not out.parent.is_dir():
         raise InputError(f"--out: there is no folder '{out.parent}'; make it first")

@@ -3,7 +3,7 @@
 from gnsim.simulators.evaluation import Evaluation, Row, evaluate
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe, SimulatorSettings
-from gnsim.simulators.runs import evaluate_in, train_simulator_into
+from gnsim.simulators.runs import evaluate_in, roll_out_in, train_simulator_into
 from gnsim.simulators.trained import TrainedSimulator
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "TrainedSimulator",
     "evaluate",
     "evaluate_in",
+    "roll_out_in",
     "train_simulator_into",
 ]

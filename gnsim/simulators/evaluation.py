@@ -1,6 +1,6 @@
 """How good a learned simulator is on trajectories that it has not seen."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gnsim.discovery.rollouts import with_hidden
 from gnsim.dynamics import Dynamics, Hamiltonian
 from gnsim.metrics import (
     EnergyDrift,
@@ -23,16 +22,24 @@ from gnsim.metrics import (
     rmse_of_systems,
     valid_prediction_time,
 )
-from gnsim.simulator import Simulator
+from gnsim.models.gns import TYPE
+from gnsim.particle_metrics import (
+    kinetic_energy_mse,
+    kinetic_energy_of_positions,
+    position_mse,
+    sinkhorn_distance,
+)
 from gnsim.simulators.protocol import RolloutProtocol
-from gnsim.simulators.rolling import lost, rolled_out
+from gnsim.simulators.rolling import Tell, followed, lost
 from gnsim.simulators.trained import TrainedSimulator
 from gnsim.state import Trajectory, Units
 
 #: errors of positions over their spread from which a prediction is not valid, and has diverged
 VALID, DIVERGED = 0.4, 10.0
-
-Tell = Callable[[str, int, int, str], None]
+#: steps of an error that LagrangeBench has in its tables
+EARLY = 20
+#: frames whose clouds of particles are compared, the first among them
+_CLOUDS = 11
 
 
 class Row(NamedTuple):
@@ -75,18 +82,8 @@ def evaluate(
     Raises:
         InputError: simulator, protocol and data do not go together.
     """
-    protocol.require(trained, truth)
-    model, integrator = trained.model, trained.method(protocol.integrator)
-    stride, substeps = protocol.frames_and_substeps(trained, truth)
-    truth = with_hidden(truth.frames(slice(0, None, stride)).to(torch.float64), model)
-    seen = trained.remembered
-    truth = truth.frames(slice(None if protocol.steps is None else seen + protocol.steps + 1))
-
-    def relay(done: int, total: int) -> None:
-        tell("rolling out", done, total, "")
-
-    path = rolled_out(Simulator(model, integrator, substeps), truth, relay, seen)
-    truth = truth.frames(slice(seen, None))
+    path, truth = followed(trained, truth, protocol, tell)
+    model = trained.model
     dead = lost(path)
     measures = tuple(_measures(path, truth, hamiltonian, model, dead))
     return Evaluation(
@@ -149,11 +146,28 @@ def _errors(
     if isinstance(model, Hamiltonian):
         own = energy_drift(model, path, kinetic_scale(truth))
         yield from _drift("own_energy", own, "max T", units)
+    if TYPE in truth.attributes:
+        yield from _of_a_material(path, truth)
     kept = conservation_error(path, truth)
     if kept.momentum is not None:
         yield "momentum_error", "of sum |p - m V|", kept.momentum
     if kept.angular_momentum is not None:
         yield "angular_momentum_error", "of sum |q - Q| |p - m V|", kept.angular_momentum
+
+
+def _of_a_material(path: Trajectory, truth: Trajectory) -> Iterator[tuple[str, str, Tensor]]:
+    """The measures of LagrangeBench, by the clouds of particles and their motion."""
+    units = truth.units
+    squares = position_mse(path, truth)[1:]
+    early = squares[:EARLY].mean(0)
+    yield f"position_mse_{len(squares[:EARLY])}", f"{units.length}^2" if units.length else "", early
+    yield "position_mse", f"{units.length}^2" if units.length else "", squares.mean(0)
+    frames = torch.linspace(0, len(truth) - 1, min(_CLOUDS, len(truth))).round().long()[1:]
+    clouds = [sinkhorn_distance(path[k], truth[k]) for k in frames.tolist()]
+    yield "sinkhorn_distance", "", torch.stack(clouds).mean(0)
+    largest = kinetic_energy_of_positions(truth).amax(0)
+    error = kinetic_energy_mse(path, truth).sqrt() / torch.where(largest > 0, largest, 1.0)
+    yield "kinetic_energy_rmse", "of the largest", error
 
 
 def _drift(

@@ -1,4 +1,4 @@
-"""Many systems rolled out at once, of which some may diverge."""
+"""A trained simulator rolled out beside data: many systems at once, of which some may diverge."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,11 +7,36 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gnsim.discovery.rollouts import with_hidden
 from gnsim.invariants import total
 from gnsim.simulator import DivergedError, Simulator
+from gnsim.simulators.protocol import RolloutProtocol
+from gnsim.simulators.trained import TrainedSimulator
 from gnsim.state import State, Trajectory
 
+Tell = Callable[[str, int, int, str], None]
 Paths = tuple[Float[Tensor, "time nodes dim"], Float[Tensor, "time nodes dim"]]
+
+
+def followed(
+    trained: TrainedSimulator, truth: Trajectory, protocol: RolloutProtocol, tell: Tell
+) -> tuple[Trajectory, Trajectory]:
+    """The rollout of a simulator in double precision from where it may begin, and its truth.
+
+    Raises:
+        InputError: simulator, protocol and data do not go together.
+    """
+    protocol.require(trained, truth)
+    stride, substeps = protocol.frames_and_substeps(trained, truth)
+    truth = with_hidden(truth.frames(slice(0, None, stride)).to(torch.float64), trained.model)
+    seen = trained.remembered
+    truth = truth.frames(slice(None if protocol.steps is None else seen + protocol.steps + 1))
+    simulator = Simulator(trained.model, trained.method(protocol.integrator), substeps)
+
+    def relay(done: int, total: int) -> None:
+        tell("rolling out", done, total, "")
+
+    return rolled_out(simulator, truth, relay, seen), truth.frames(slice(seen, None))
 
 
 def rolled_out(

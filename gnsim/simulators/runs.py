@@ -2,7 +2,11 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
+
+import torch
 
 from gnsim.discovery.threads import one_thread
 from gnsim.errors import InputError
@@ -13,15 +17,25 @@ from gnsim.simulators.files import require_place, write_evaluation
 from gnsim.simulators.held_out import require_held_out, require_same_kind
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe, recipe_in
+from gnsim.simulators.rolling import followed
 from gnsim.simulators.tested_on import elsewhere, true_hamiltonian
 from gnsim.simulators.trained import TrainedSimulator
-from gnsim.source_recipe import run_folder
+from gnsim.source_recipe import SourceRecipe, run_folder
+from gnsim.state import Trajectory
 from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 
 #: Told what is being done, how much of it is done, of how much, and a remark.
 Progress = Callable[[str, int, int, str], None]
 
 _MODEL = "model.ckpt"
+
+
+class BesideTruth(NamedTuple):
+    """A rollout, and the data over the same times; so many frames were `seen` and not predicted."""
+
+    predicted: Trajectory
+    truth: Trajectory
+    seen: int
 
 
 @one_thread()
@@ -58,16 +72,51 @@ def evaluate_in(
     """
     recipe = recipe_in(path)
     require_place(path)
-    there = elsewhere(recipe, source, settings)
-    simulator = _simulator_in(path, recipe)
+    simulator, there = _beside_data(path, recipe, protocol, source, settings)
     truth, hamiltonian = there.dataset.test, true_hamiltonian(there)
-    protocol.require(simulator, truth)
-    if there is not recipe:
-        require_same_kind(recipe.dataset, there.dataset)
-        require_held_out(recipe.dataset, there.dataset)
     with RunFolder(path) as folder:
         found = evaluate(simulator, truth, protocol, hamiltonian, tell)
         return found, write_evaluation(found, folder, there, own=there is recipe)
+
+
+@one_thread()
+def roll_out_in(
+    path: Path,
+    protocol: RolloutProtocol,
+    source: str | None,
+    settings: Sequence[str],
+    tell: Progress,
+) -> BesideTruth:
+    """What a run folder trained, rolled out over held-out trajectories.
+
+    Raises as `evaluate_in` does.
+    """
+    recipe = recipe_in(path)
+    simulator, there = _beside_data(path, recipe, protocol, source, settings)
+    test = there.dataset.test
+    found, _ = followed(simulator, test, protocol, tell)
+    stride, _ = protocol.frames_and_substeps(simulator, test)
+    seen = simulator.remembered
+    truth = test.frames(slice(0, None, stride)).frames(slice(seen + len(found)))
+    q, p = (torch.cat([getattr(truth, x)[:seen], getattr(found, x)]) for x in ("q", "p"))
+    return BesideTruth(replace(found, t=truth.t, q=q, p=p), truth, seen)
+
+
+def _beside_data(
+    path: Path,
+    recipe: SimulatorRecipe | Recipe,
+    protocol: RolloutProtocol,
+    source: str | None,
+    settings: Sequence[str],
+) -> tuple[TrainedSimulator, SourceRecipe]:
+    """What was trained, and the data that it is rolled out beside, which go with it."""
+    there = elsewhere(recipe, source, settings)
+    simulator = _simulator_in(path, recipe)
+    protocol.require(simulator, there.dataset.test)
+    if there is not recipe:
+        require_same_kind(recipe.dataset, there.dataset)
+        require_held_out(recipe.dataset, there.dataset)
+    return simulator, there
 
 
 def _simulator_in(path: Path, recipe: SimulatorRecipe | Recipe) -> TrainedSimulator:

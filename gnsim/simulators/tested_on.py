@@ -37,7 +37,7 @@ def elsewhere(recipe: SourceRecipe, source: str | None, settings: Sequence[str])
             )
     if source is not None and not _is_own(recipe, source):
         return type(recipe).of(source, recipe.seed, settings)
-    if not settings and (source is None or recipe.source not in SYSTEMS):
+    if not settings and (source is None or not _is_simulated(recipe)):
         return recipe
     if recipe.source not in SOURCES:
         raise InputError(
@@ -46,6 +46,11 @@ def elsewhere(recipe: SourceRecipe, source: str | None, settings: Sequence[str])
             "give other data with --on"
         )
     return _with(recipe, settings)
+
+
+def _is_simulated(recipe: SourceRecipe) -> bool:
+    """Whether there are as many trajectories as one likes."""
+    return hasattr(recipe.data, "trajectories")
 
 
 def _is_own(recipe: SourceRecipe, source: str) -> bool:
@@ -57,7 +62,7 @@ def _is_own(recipe: SourceRecipe, source: str) -> bool:
 def _with(recipe: SourceRecipe, settings: Sequence[str]) -> SourceRecipe:
     """The built-in source with other settings; `recipe` itself where they are its own."""
     mine = [f"data.{k}={v}" for k, v in as_mapping(recipe.data).items() if v is not None]
-    seeded = recipe.source in SYSTEMS
+    seeded = _is_simulated(recipe)
     other = [f"data.seed={recipe.data.seed + 1}"] if seeded else []
     there = type(recipe).of(recipe.source, recipe.seed, [*mine, *other, *settings])
     if there.data == recipe.data:

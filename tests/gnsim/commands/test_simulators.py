@@ -10,18 +10,21 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from gnsim.cli import run
-from gnsim.datasets import simulate, write
+from gnsim.datasets import load as load_data
+from gnsim.datasets import read, simulate, write
 from gnsim.errors import ExitCode
 from gnsim.models.simulators import SIMULATORS
 from gnsim.state import Trajectory, Units
 from gnsim.training.checkpoint import load, save
 
 ROOT = Path(__file__).parents[3]
-SOURCE = ["spring", "data.trajectories=5", "data.frames=8", "data.bodies=3", "data.dim=2"]
+DATA = {"trajectories": 5, "frames": 8, "bodies": 3, "dim": 2}
+SOURCE = ["spring", *(f"data.{name}={value}" for name, value in DATA.items())]
 TINY = ["simulator.steps=3", "simulator.hidden=4", "simulator.graphs=4"]
 PAST = ["simulator.history=2", "simulator.passes=2"]
 
@@ -184,8 +187,7 @@ def test_a_model_of_no_step_is_refused_by_name(
 def test_folders_of_the_other_kind_are_refused(
     trained: Path, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
-    for command in (["distill", str(trained)], ["rollout", str(trained)]):
-        assert "holds the simulator 'hogn'" in refused(command, capsys)
+    assert "holds the simulator 'hogn'" in refused(["distill", str(trained)], capsys)
     into = ["train", *SOURCE, "training.steps=2", "--out", str(trained)]
     assert "holds the simulator 'hogn'" in refused(into, capsys)
     other = ["train", *SOURCE, *TINY, "--model", "ogn", "--out", str(trained)]
@@ -327,3 +329,53 @@ def test_killed_and_started_again_it_ends_in_the_same_bits(tmp_path: Path) -> No
     assert run([*command, "--out", str(killed)]) == 0
     for name in ("model.ckpt", "training.csv"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_rollouts_are_written_in_all_formats(
+    trained: Path, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    command = ["rollout", str(trained), "--steps", "3", "--out"]
+    assert run([*command, str(tmp_path / "a.h5")]) == 0
+    assert run([*command, str(tmp_path / "a.pvd")]) == 0
+    assert run([*command, str(tmp_path / "theirs")]) == 0
+    assert capsys.readouterr().out.count("3 steps, relative position error at the end") == 3
+    path, truth = read(tmp_path / "a.h5"), load_data("spring", **DATA).test
+    assert len(path) == 4
+    assert torch.equal(path.q[0], truth.q[0])
+    assert not torch.equal(path.q[1], truth.q[1])
+    assert len(list((tmp_path / "a").glob("*.vtp"))) == 4
+    with np.load(tmp_path / "theirs" / "rollout_0.npz") as theirs:
+        np.testing.assert_array_equal(theirs["predicted_rollout"], path.q.float())
+        np.testing.assert_array_equal(theirs["ground_truth_rollout"], truth.q[:4].float())
+
+
+def test_rollouts_on_other_data_begin_after_what_is_remembered(
+    capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "run", tmp_path / "a.npz"
+    assert run(["train", *SOURCE, *TINY, *PAST, "--model", "gns", "--out", str(folder)]) == 0
+    assert run(["rollout", str(folder), "data.bodies=5", "--out", str(out)]) == 0
+    assert "5 steps, relative position error" in capsys.readouterr().out
+    path = read(out)
+    truth = load_data("spring", **{**DATA, "bodies": 5, "seed": 1}).test
+    assert len(path) == len(truth) == 8
+    assert torch.equal(path.q[:3], truth.q[:3])
+    assert not torch.equal(path.q[3], truth.q[3])
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--of", "law"], "--of: wanted network, the simulator of this run, found law"),
+        (["--out", "a.txt"], "--out: wanted a file ending in .h5, .hdf5, .npz, .pvd"),
+        (["--steps", "99"], "--steps: wanted at most 7"),
+        (["simulator.steps=9"], "setting 'simulator.steps': wanted data.KEY=VALUE"),
+        (["--on", "nowhere"], "unknown data set 'nowhere'"),
+    ],
+)
+def test_rollouts_that_cannot_be_are_named(
+    more: list[str], words: str, trained: Path, capsys: pytest.CaptureFixture
+) -> None:
+    before = sorted(trained.iterdir())
+    assert words in refused(["rollout", str(trained), *more], capsys)
+    assert sorted(trained.iterdir()) == before
