@@ -13,6 +13,9 @@ Where a block is differentiated by momenta, they stand for the velocities, with 
 Derivatives of these by p_i are at most 1 / m v. Those of velocities are 1 / (m_i v): an error of
 the energy of a heavy body would enter the velocity of a light one beside it many times over.
 
+Where asked for, the edge network sees r / l and the speed along d, ``d (v_j - v_i) / r v``, as well:
+whether two discs meet within a step is a matter of these.
+
 Walls are bodies that stand still: from each, a message comes by the same network, which is told
 that it is one, along the perpendicular; mu_ij is the mass of the body.
 
@@ -27,7 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gnsim.graph import displacement, to_walls
+from gnsim.graph import displacement, distance, to_walls
 from gnsim.models.message_network import MessageSum
 from gnsim.models.scales import Scales, Shape, relative_velocity
 from gnsim.models.vector_messages import both_ways, perceptron
@@ -58,6 +61,8 @@ class GraphBlock(nn.Module):
         motion: what is seen of it.
         common: how many numbers common to all are seen.
         bias: whether the last layer has one; energies have no origin.
+        radial: whether distances, and speeds along them, are seen beside displacements; with
+            velocities alone.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class GraphBlock(nn.Module):
         motion: Motion = Motion.VELOCITIES,
         common: int = 0,
         bias: bool = True,
+        radial: bool = False,
     ) -> None:
         super().__init__()
         self.motion = motion
@@ -77,7 +83,8 @@ class GraphBlock(nn.Module):
         self.near = None if radius is None else NeighbourList(radius, _SKIN * radius)
         own = shape.dim * (motion is not Motion.NONE) + len(shape.attributes) + common
         self.walls = shape.walls
-        between = own + shape.dim + len(shape.attributes) + self.walls
+        self.radial = radial
+        between = own + shape.dim + len(shape.attributes) + self.walls + 2 * radial
         self.edge = perceptron(between, hidden, hidden, generator)
         self.node = perceptron(own + hidden, hidden, outputs, generator, bias=bias)
         self.sum = MessageSum()
@@ -102,6 +109,8 @@ class GraphBlock(nn.Module):
                 u, relative = mass * u, m_source * m_target / (m_source + m_target) * relative
             edges.append(relative)
             nodes.append(u)
+            if self.radial:
+                edges += along(d, relative, scales)
         if common is not None:
             edges.append(common.expand(len(d), -1))
             nodes.append(common.expand(state.num_nodes, -1))
@@ -127,6 +136,8 @@ class GraphBlock(nn.Module):
         if self.motion is not Motion.NONE:
             of = state.velocity if self.motion is Motion.VELOCITIES else state.p / scales.mass
             edges.append(-of[target] / scales.velocity)
+            if self.radial:
+                edges += along(d, edges[-1], scales)
         if common is not None:
             edges.append(common.expand(len(d), -1))
         edges.append(torch.ones_like(d[:, :1]))
@@ -138,6 +149,15 @@ class GraphBlock(nn.Module):
     ) -> Float[Tensor, "edges hidden"]:
         messages = self.edge(torch.cat(features, 1))
         return messages if self.near is None else fading(d, self.near.radius) * messages
+
+
+def along(
+    d: Float[Tensor, "edges dim"], relative: Float[Tensor, "edges dim"], scales: Scales
+) -> list[Float[Tensor, "edges 1"]]:
+    """The lengths of displacements, scaled, and the components of velocities along them."""
+    r = distance(d)[:, None]
+    straight = d / torch.where(r > 0, r, 1.0)
+    return [r / scales.length, (straight * relative).sum(1, keepdim=True)]
 
 
 def fading(d: Float[Tensor, "edges dim"], radius: float) -> Float[Tensor, "edges 1"]:

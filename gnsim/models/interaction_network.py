@@ -23,7 +23,7 @@ class InteractionNetwork(Learned, Jump):
 
     def __init__(self, shape: Shape, hidden: int, generator: torch.Generator) -> None:
         super().__init__(shape, hidden, generator)
-        self.block = GraphBlock(shape, hidden, shape.dim, generator, common=1)
+        self.block = GraphBlock(shape, hidden, shape.dim, generator, common=1, radial=True)
 
     def jump(self, state: State, dt: float | torch.Tensor) -> State:
         scales = self.scales
