@@ -13,7 +13,7 @@ Where a block is differentiated by momenta, they stand for the velocities, with 
 Derivatives of these by p_i are at most 1 / m v. Those of velocities are 1 / (m_i v): an error of
 the energy of a heavy body would enter the velocity of a light one beside it many times over.
 
-Where asked for, the edge network sees r / l and the speed along d, ``d (v_j - v_i) / r v``, as well:
+Where asked for, the edge network also sees r / l and the speed along d, ``d (v_j - v_i) / r v``:
 whether two discs meet within a step is a matter of these.
 
 Walls are bodies that stand still: from each, a message comes by the same network, which is told
