@@ -10,6 +10,7 @@ from gnsim.dynamics import Dynamics
 from gnsim.models.scales import Scales, Shape
 from gnsim.state import State, Trajectory
 
+Errors = Float[Tensor, "kinds steps nodes dim"]
 Change = tuple[Float[Tensor, "nodes dim"], Float[Tensor, "nodes dim"]]
 
 
@@ -22,8 +23,6 @@ class Learned(Dynamics):
         generator: what the weights are drawn from.
     """
 
-    #: whether positions follow from momenta alone, so that there is nothing to learn from them
-    positions_follow: ClassVar[bool] = False
     #: whether its layers keep the precision of the training when states are in double precision
     keeps_precision: ClassVar[bool] = False
 
@@ -35,6 +34,10 @@ class Learned(Dynamics):
     def fit_scales(self, path: Trajectory, step: float) -> None:
         """Takes all sizes from `path`; `step` is the time that a step of the training takes."""
         self.scales.fit(path, step)
+
+    def judged(self, errors: Errors, path: Trajectory) -> Errors:
+        """What is learned from, of the errors of windows along `path`: all, if not said."""
+        return errors
 
 
 def held(state: State, of_q: Tensor, of_p: Tensor, time: float | Tensor = 1.0) -> Change:

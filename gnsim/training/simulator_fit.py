@@ -68,7 +68,7 @@ class Imitation:
     def _errors(self, path: Trajectory) -> Float[Tensor, "kinds steps nodes dim"]:
         model = self.model
         errors = window_errors(model, model.scales, self.integrator, path, self.config.substeps)
-        return errors[1:] if model.positions_follow else errors
+        return model.judged(errors, path)
 
 
 @dataclass(frozen=True)

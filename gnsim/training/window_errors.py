@@ -3,18 +3,16 @@
 from collections.abc import Callable, Mapping
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.dynamics import Dynamics
 from gnsim.graph import nearest_image
 from gnsim.integrators.base import Integrator
+from gnsim.models.learned import Errors
 from gnsim.models.scales import Scales
 from gnsim.prediction import predict
 from gnsim.state import Trajectory
 from gnsim.windows import WindowSampler
-
-Errors = Float[Tensor, "kinds steps nodes dim"]
 
 LOSSES: Mapping[str, Callable[[Tensor], Tensor]] = {"absolute": torch.abs, "squared": torch.square}
 

@@ -33,7 +33,7 @@ def made(name: str, radius: float | None = RADIUS) -> Learned:
     path = Trajectory(
         t, torch.stack([state.q, 2 * state.q]), torch.stack([state.p, state.q]), state.batch
     )
-    model.scales.fit(path, 0.1)
+    model.fit_scales(path, 0.1)
     return model
 
 

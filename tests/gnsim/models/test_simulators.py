@@ -53,7 +53,7 @@ def along(state: State) -> Trajectory:
 def made(name: str, kind: type[Learned] | None = None) -> Learned:
     generator = torch.Generator().manual_seed(1)
     model = (kind or SIMULATORS[name])(SHAPE, HIDDEN, generator).double()
-    model.scales.fit(along(bodies(3)), DT)
+    model.fit_scales(along(bodies(3)), DT)
     return model
 
 
@@ -270,7 +270,7 @@ def test_data_in_other_units_give_the_same_motion(name: str, unit: str) -> None:
     other = SIMULATORS[name](SHAPE, HIDDEN, torch.Generator().manual_seed(1)).double()
     q, p = told(path.q, path.p)
     numbers = replace(path, t=time * path.t, q=q, p=p, attributes=attributes(path.attributes))
-    other.scales.fit(numbers, time * DT)
+    other.fit_scales(numbers, time * DT)
     q, p = told(state.q, state.p)
     begin = replace(state, q=q, p=p, attributes=attributes(state.attributes))
     found = integrator(other).step(other, begin, time * DT)
@@ -288,8 +288,8 @@ def test_a_step_through_the_edge_of_a_periodic_box_is_as_any_other(name: str) ->
     path = replace(along(bodies(3)), box=box)
     wrapped = replace(path, q=(path.q + shift) % box)
     inside, across = made(name), made(name)
-    inside.scales.fit(path, DT)
-    across.scales.fit(wrapped, DT)
+    inside.fit_scales(path, DT)
+    across.fit_scales(wrapped, DT)
     assert near(across.scales.length, inside.scales.length)
     state = replace(bodies(), box=box)
     expected = after(inside, state)
