@@ -23,7 +23,7 @@ _MASSES, _DISTANCES = (0.02, 9.0), (10.0, 100.0)
 
 @dataclass(frozen=True)
 class HeavyStarSettings(SystemSettings):
-    """Mass of the star, the first of the `bodies`, constant of gravity, length added to distances."""
+    """Mass of the star, the first of the `bodies`; gravity, and a length added to distances."""
 
     bodies: int = 6
     dim: int = 2
