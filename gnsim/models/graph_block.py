@@ -13,8 +13,9 @@ Where a block is differentiated by momenta, they stand for the velocities, with 
 Derivatives of these by p_i are at most 1 / m v. Those of velocities are 1 / (m_i v): an error of
 the energy of a heavy body would enter the velocity of a light one beside it many times over.
 
-Where asked for, the edge network also sees r / l and the speed along d, ``d (v_j - v_i) / r v``:
-whether two discs meet within a step is a matter of these.
+Where asked for, the edge network also sees r / l, its logarithm, of which powers of the distance
+are smooth functions, and the speed along d, ``d (v_j - v_i) / r v``: whether two discs meet within
+a step is a matter of these.
 
 Walls are bodies that stand still: from each, a message comes by the same network, which is told
 that it is one, along the perpendicular; mu_ij is the mass of the body.
@@ -39,6 +40,8 @@ from gnsim.state import State
 
 #: of the radius: pairs that much further apart are kept, and looked for anew less often
 _SKIN = 0.2
+#: of the usual distance: what is nearer has one logarithm
+_TOUCHING = 1e-3
 
 
 class Motion(Enum):
@@ -84,7 +87,7 @@ class GraphBlock(nn.Module):
         own = shape.dim * (motion is not Motion.NONE) + len(shape.attributes) + common
         self.walls = shape.walls
         self.radial = radial
-        between = own + shape.dim + len(shape.attributes) + self.walls + 2 * radial
+        between = own + shape.dim + len(shape.attributes) + self.walls + 3 * radial
         self.edge = perceptron(between, hidden, hidden, generator)
         self.node = perceptron(own + hidden, hidden, outputs, generator, bias=bias)
         self.sum = MessageSum()
@@ -154,10 +157,11 @@ class GraphBlock(nn.Module):
 def along(
     d: Float[Tensor, "edges dim"], relative: Float[Tensor, "edges dim"], scales: Scales
 ) -> list[Float[Tensor, "edges 1"]]:
-    """The lengths of displacements, scaled, and the components of velocities along them."""
+    """Lengths of displacements, scaled, their logarithms, and components of velocities along d."""
     r = distance(d)[:, None]
     straight = d / torch.where(r > 0, r, 1.0)
-    return [r / scales.length, (straight * relative).sum(1, keepdim=True)]
+    scaled = r / scales.length
+    return [scaled, (scaled + _TOUCHING).log(), (straight * relative).sum(1, keepdim=True)]
 
 
 def fading(d: Float[Tensor, "edges dim"], radius: float) -> Float[Tensor, "edges 1"]:
