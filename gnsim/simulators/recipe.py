@@ -37,7 +37,7 @@ class SimulatorRecipe(SourceRecipe[SimulatorSettings]):
             check_alike(dataset, config.remembered + 1, Clips)
         else:
             check_alike(dataset, config.span)
-        check_radius(dataset.train, config.radius)
+        check_radius(dataset.train, config)
 
 
 def recipe_in(folder: Path) -> SimulatorRecipe | Recipe:

@@ -25,6 +25,8 @@ AUTO, BFLOAT16 = "auto", "bfloat16"
 #: settings of models that see one state, and of those that see a past
 _OF_ONE_STATE = ("window", "shortest", "longest", "substeps")
 _OF_A_PAST = ("history", "passes", "noise")
+#: pairs in a batch: beyond, tens of gigabytes are asked for
+_MOST_PAIRS = 2_000_000
 #: nothing deeper is built
 MOST_PASSES = 100
 #: frames in which bodies are looked for that see each other
@@ -140,7 +142,7 @@ def method(name: str, model: Dynamics) -> Integrator:
 
 def untrained(train: Trajectory, config: SimulatorConfig, seed: int) -> Learned:
     """A model for these bodies and attributes in their scales, with weights drawn from `seed`."""
-    check_radius(train, config.radius)
+    check_radius(train, config)
     model = SIMULATORS[config.model](
         _shape(train, config), config.hidden, torch.Generator().manual_seed(seed)
     )
@@ -178,9 +180,18 @@ def _shape(train: Trajectory, config: SimulatorConfig) -> Shape:
     )
 
 
-def check_radius(train: Trajectory, radius: float | None) -> None:
-    """Raises InputError for a connectivity radius that data cannot have, or that shows nobody."""
+def check_radius(train: Trajectory, config: SimulatorConfig) -> None:
+    """Raises InputError for a connectivity radius that data cannot have, that shows nobody, or that
+    is missing where all pairs of bodies would be too many."""
+    radius = config.radius
     if radius is None:
+        pairs = config.graphs * train.pairs_per_system
+        if not issubclass(SIMULATORS[config.model], StateMLP) and pairs > _MOST_PAIRS:
+            raise InputError(
+                f"simulator.radius: wanted one, for without it all bodies see each other, and a "
+                f"batch of {config.graphs} systems has {pairs} pairs (at most {_MOST_PAIRS}); give "
+                "a radius, or smaller simulator.graphs"
+            )
         return
     if train.bonds is not None:
         raise InputError(

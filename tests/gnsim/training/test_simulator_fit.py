@@ -272,3 +272,11 @@ def test_a_radius_that_data_cannot_have_is_refused(
     with pytest.raises(InputError, match=named):
         fit_simulator(train, valid, config, 0, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_too_many_pairs_ask_for_a_radius(springs: tuple[Trajectory, Trajectory]) -> None:
+    config = replace(SMALL, model="ogn", graphs=700_000)
+    with pytest.raises(InputError, match=r"radius: wanted one, .* has 2100000 pairs"):
+        untrained(springs[0], config, 0)
+    untrained(springs[0], replace(config, radius=1.5), 0)
+    untrained(springs[0], replace(config, model="mlp"), 0)
