@@ -61,8 +61,9 @@ class Process(nn.Module):
         return h + self.node(self.of_node(h) + self.of_arrived(arrived)), e
 
     def _of_edges(self, kind: torch.dtype) -> EdgeWeights:
-        layers = [self.of_edge, *(self.edge[k] for k in (1, 3, 4))]
-        return EdgeWeights(*(x.to(kind) for layer in layers for x in layer.parameters()))
+        layers = [self.of_edge, *(self.edge[k] for k in (1, 3))]
+        products = (x.to(kind) for layer in layers for x in layer.parameters())
+        return EdgeWeights(*products, *self.edge[4].parameters())
 
 
 class EncodeProcessDecode(nn.Module):
@@ -77,7 +78,7 @@ class EncodeProcessDecode(nn.Module):
         generator: what the weights are drawn from.
 
     `products` is the type that matrix products are taken in, if not that of the weights: in
-    bfloat16, sums along edges and at nodes, and the norms, stay in that of the weights.
+    bfloat16, sums along edges and at nodes and the statistics of norms stay in that of the weights.
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch.autograd.gradcheck import GradcheckError
 from torch.nn.functional import linear
 
 from gnsim.models import edge_update
@@ -91,21 +90,42 @@ def test_the_gradient_is_that_of_small_changes() -> None:
 
     inputs = [x.requires_grad_() for x in numbers]
     assert torch.autograd.gradcheck(update, inputs)
-    # a wrong sign in what arrives would be seen
-    with pytest.raises(GradcheckError):
-        torch.autograd.gradcheck(lambda *x: (update(*x)[0], Turned.apply(update(*x)[1])), inputs)
+    empty = [inputs[0][:0].detach().requires_grad_(), *inputs[1:]]
+    none = torch.zeros(2, 0, dtype=torch.long)
+    after, arrived = update_edges(*empty[:3], none, EdgeWeights(*empty[3:]))
+    assert after.shape == (0, 4)
+    assert not bool(arrived.any())
 
 
-class Turned(torch.autograd.Function):
-    """Broken on purpose: the gradient has the wrong sign."""
+def test_a_way_back_that_mixes_up_the_ends_of_edges_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edges, net = graph(), network(torch.float64)
+    given = features(edges, torch.float64)
+    expected = gradients(net, plain(net, *given, edges))
+    backward = edge_update._UpdateEdges.backward
 
-    @staticmethod
-    def forward(ctx: object, x: torch.Tensor) -> torch.Tensor:
-        return x.clone()
+    def mixed_up(ctx: object, *given: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        of_e, of_source, of_target, *rest = backward(ctx, *given)
+        return of_e, of_target, of_source, *rest
 
-    @staticmethod
-    def backward(ctx: object, g: torch.Tensor) -> torch.Tensor:
-        return -g
+    monkeypatch.setattr(edge_update._UpdateEdges, "backward", staticmethod(mixed_up))
+    found = gradients(net, net(*given, edges))
+    assert max(off(x, y) for x, y in zip(found, expected, strict=True)) > 1e-2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_without_gradients_nothing_is_kept(dtype: torch.dtype) -> None:
+    edges, step = graph(), network(torch.float32).process[0]
+    generator = torch.Generator().manual_seed(5)
+    h, e = (torch.randn(n, WIDTH, generator=generator) for n in (NODES, edges.shape[1]))
+    before = e.clone()
+    after = step(h, e, edges, dtype)[1]
+    assert torch.equal(e, before)
+    with torch.no_grad():
+        over = step(h, e, edges, dtype)[1]
+    assert over.data_ptr() == e.data_ptr()
+    assert torch.equal(over, after)
 
 
 def test_products_in_bfloat16_are_nearly_the_same() -> None:
