@@ -23,6 +23,10 @@ _ROUNDINGS = 8
 _BLURRED = 0.1
 
 
+class FarAwayError(ValueError):
+    """A body is so many boxes away that its precision does not tell who is near."""
+
+
 def radius_pairs(
     q: Float[Tensor, "nodes dim"],
     batch: Int[Tensor, " nodes"],
@@ -153,7 +157,7 @@ def _check(q: Tensor, radius: float, box: Tensor | None) -> None:
             f"found {radius:g}"
         )
     if _blur(q, box) > _BLURRED * radius:
-        raise ValueError(
+        raise FarAwayError(
             f"positions: wanted them near enough to the box that a radius of {radius:g} can be "
             f"told, found one at {float(q.abs().max()):g}; bring them into the box"
         )

@@ -68,8 +68,9 @@ def check_alike(
     """Refuses parts that do not go together, or of which no windows can be `cut`.
 
     Raises:
-        InputError: a part is too short for its windows or has uneven times, or parts differ in
-            bodies (where clips may), dimension, attributes, units, box or walls.
+        InputError: a part is too short for its windows, has uneven times or, unless it is cut into
+            clips, systems of unlike sizes; or parts differ in bodies (where clips may), dimension,
+            attributes, units, box or walls.
     """
     some = {"bodies"} if cut is Clips else set()
     expected = _kind(dataset.train)

@@ -12,6 +12,7 @@ from torch import Tensor
 from gnsim.dynamics import Dynamics, Hamiltonian
 from gnsim.integrators.base import IntegrationError, Integrator
 from gnsim.invariants import energy, kinetic_energy
+from gnsim.neighbours import FarAwayError
 from gnsim.state import State, Trajectory
 
 
@@ -107,7 +108,7 @@ class Simulator:
     ) -> tuple[State, Fault | None]:
         try:
             state = self.integrator.step(self.dynamics, state, dt)
-        except IntegrationError as error:
+        except (IntegrationError, FarAwayError) as error:
             return state, Fault(str(error), None, "step")
         return state, watch(state)
 

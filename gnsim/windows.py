@@ -69,7 +69,8 @@ class WindowSampler:
     """Cuts windows of `steps` steps, of `stride` frames each, out of equally spaced times.
 
     Raises:
-        ValueError: fewer frames than one window, or times that are not equally spaced.
+        ValueError: fewer frames than one window, times that are not equally spaced, or systems of
+            unlike sizes.
     """
 
     def __init__(self, trajectory: Trajectory, steps: int, stride: int = 1) -> None:
@@ -78,6 +79,12 @@ class WindowSampler:
             raise ValueError(
                 f"t: a window of {span} steps needs {span + 1} frames, found {frames}; "
                 "give longer trajectories or a shorter window"
+            )
+        counts = trajectory.batch.bincount()
+        if int(counts.min()) != int(counts.max()):
+            raise ValueError(
+                f"bodies: wanted as many in every trajectory, found {int(counts.min())} to "
+                f"{int(counts.max())}; give those of one size, or train gns, which takes all"
             )
         self.interval = stride * equal_interval(trajectory.t)
         self.trajectory = trajectory

@@ -46,9 +46,9 @@ def rollout(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="FILE.npz or FILE.h5; else rollout.npz in the folder of the run. Of a simulator "
-            "also FILE.pvd for ParaView, or a folder for rollout_0.npz, ... beside the truth under "
-            "LagrangeBench's names.",
+            help="FILE.npz or FILE.h5; else rollout.npz in the folder of the run, of a simulator "
+            "rollout.h5. Of a simulator also FILE.pvd for ParaView, or a folder for rollout_0.npz, "
+            "... beside the truth under LagrangeBench's names.",
         ),
     ] = None,
     debug: Debug = False,
@@ -63,18 +63,17 @@ def rollout(
         return _rollout_of_discovery(run, settings or [], of or Of.BOTH, steps, on, out)
     if of not in (None, Of.NETWORK):
         raise InputError(f"--of: wanted network, the simulator of this run, found {of.value}")
-    return _rollout_of_simulator(run, settings or [], steps, on, out or run / "rollout.npz")
+    return _rollout_of_simulator(run, settings or [], steps, on, out)
 
 
 def _rollout_of_simulator(
-    run: Path, settings: list[str], steps: int | None, on: str | None, out: Path
+    run: Path, settings: list[str], steps: int | None, on: str | None, out: Path | None
 ) -> None:
     from gnsim.commands.progress import progress
-    from gnsim.commands.running import target
     from gnsim.simulators import RolloutProtocol, roll_out_in
 
-    if out.suffix:
-        target(out, ["network"], (".pvd",))
+    out = out or run / "rollout.h5"
+    _require_place(out)
     with progress() as tell:
         found, truth, seen = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell)
     from gnsim.datasets import write, write_rollouts, write_vtk
@@ -95,6 +94,21 @@ def _rollout_of_simulator(
     if dead := int(lost(found).sum()):
         print(f"{dead} of {found.num_systems} diverged to no number")
         raise typer.Exit(ExitCode.DIVERGED)
+
+
+def _require_place(out: Path) -> None:
+    """Raises InputError, before anything long begins, where nothing can be written to `out`."""
+    from gnsim.commands.running import target
+
+    if out.suffix:
+        target(out, ["network"], (".pvd",))
+        folder = out.with_suffix("") if out.suffix.lower() == ".pvd" else out.parent
+    else:
+        folder = out
+    if not folder.parent.is_dir():
+        raise InputError(f"--out: there is no folder '{folder.parent}'; make it first")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: wanted a folder, found a file '{folder}'; name another place")
 
 
 def _rollout_of_discovery(

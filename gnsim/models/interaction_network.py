@@ -1,6 +1,7 @@
 """The interaction network: what objects do to each other, and what that does to them."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.dynamics import Jump
@@ -36,7 +37,7 @@ class InteractionNetwork(Learned, Jump):
         size = gain.square().mean().sqrt()
         self.acceleration.copy_(torch.where(size > 0, size, 1.0))
 
-    def judged(self, errors: Errors, path: Trajectory) -> Errors:
+    def judged(self, errors: Errors, path: Trajectory) -> Float[Tensor, "some steps nodes dim"]:
         """Errors of velocities over the usual change."""
         return errors[1:] * (self.scales.force / self.acceleration / path.mass[:, None])
 

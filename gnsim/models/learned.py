@@ -35,7 +35,7 @@ class Learned(Dynamics):
         """Takes all sizes from `path`; `step` is the time that a step of the training takes."""
         self.scales.fit(path, step)
 
-    def judged(self, errors: Errors, path: Trajectory) -> Errors:
+    def judged(self, errors: Errors, path: Trajectory) -> Float[Tensor, "some steps nodes dim"]:
         """What is learned from, of the errors of windows along `path`: all, if not said."""
         return errors
 

@@ -31,12 +31,14 @@ class MotionScales(nn.Module):
         moving = path.attributes.get("fixed", torch.zeros(path.num_nodes)) == 0
         velocity = velocities(path.q[:, moving], path.box, path.interval)
         values = {"velocity": velocity, "acceleration": velocity.diff(dim=0) / path.interval}
+        rounding = torch.finfo(torch.float32).eps * float(path.q.abs().max())
         for kind, value in values.items():
+            rounding /= path.interval
             spread = value.std((0, 1))
-            # what never changes along one axis has the size of what does along the others
-            usual = torch.where(spread.max() > 0, spread.max(), 1.0)
+            # what single precision does not tell along one axis has the size of what others show
+            usual = torch.where(spread.max() > rounding, spread.max(), 1.0)
             getattr(self, f"{kind}_mean").copy_(value.mean((0, 1)))
-            getattr(self, f"{kind}_spread").copy_(torch.where(spread > 0, spread, usual))
+            getattr(self, f"{kind}_spread").copy_(torch.where(spread > rounding, spread, usual))
 
     def scaled_velocity(self, v: Float[Tensor, "*some dim"]) -> Float[Tensor, "*some dim"]:
         """Of mean zero and spread one."""

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from gnsim.config import did_you_mean
 from gnsim.errors import InputError
+from gnsim.models.gns import TYPE
 from gnsim.simulator import Simulator
 from gnsim.simulators.trained import TrainedSimulator
 from gnsim.state import Trajectory
@@ -67,6 +70,12 @@ class RolloutProtocol:
         if absent := [name for name in trained.attributes if name not in truth.attributes]:
             raise InputError(
                 f"data: wanted the attribute '{absent[0]}' of the training, found none"
+            )
+        types = set(truth.attributes.get(TYPE, torch.empty(0)).unique().tolist())
+        if trained.types and (unknown := types - set(trained.types)):
+            raise InputError(
+                f"data: {TYPE}: wanted those of the training, "
+                f"{', '.join(map(str, trained.types))}, found {min(unknown):g}"
             )
         other = set(truth.batch.bincount().tolist()) - {trained.bodies}
         if trained.bodies is not None and other:

@@ -8,7 +8,7 @@ from gnsim.datasets import Dataset
 from gnsim.errors import InputError
 from gnsim.recipe import Recipe, check_alike
 from gnsim.source_recipe import Origin, SourceRecipe, origin_of
-from gnsim.training.simulator_config import SimulatorConfig, check_radius
+from gnsim.training.simulator_config import SimulatorConfig, check_particles, check_radius
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class SimulatorRecipe(SourceRecipe[SimulatorSettings]):
         config = self.config.simulator
         if config.remembered:
             check_alike(dataset, config.remembered + 1, Clips)
+            check_particles({part: getattr(dataset, part) for part in ("train", "valid", "test")})
         else:
             check_alike(dataset, config.span)
         check_radius(dataset.train, config)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gnsim.discovery.rollouts import with_hidden
 from gnsim.invariants import total
+from gnsim.models.motion_scales import velocities
 from gnsim.simulator import DivergedError, Simulator
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.trained import TrainedSimulator
@@ -31,12 +32,20 @@ def followed(
     truth = with_hidden(truth.frames(slice(0, None, stride)).to(torch.float64), trained.model)
     seen = trained.remembered
     truth = truth.frames(slice(None if protocol.steps is None else seen + protocol.steps + 1))
+    if seen:
+        truth = _as_positions_tell(truth)
     simulator = Simulator(trained.model, trained.method(protocol.integrator), substeps)
 
     def relay(done: int, total: int) -> None:
         tell("rolling out", done, total, "")
 
     return rolled_out(simulator, truth, relay, seen), truth.frames(slice(seen, None))
+
+
+def _as_positions_tell(truth: Trajectory) -> Trajectory:
+    """With the momenta that a simulator has which sees positions alone: half a frame behind."""
+    v = velocities(truth.q, truth.box, truth.interval)
+    return replace(truth, p=torch.cat([v[:1], v]) * truth.mass[:, None])
 
 
 def rolled_out(

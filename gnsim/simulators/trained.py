@@ -31,7 +31,7 @@ class TrainedSimulator:
     of any number where that is None: `for_other_bodies` says what to do about others. `step` is the
     time of the shortest step of the training, taken in `substeps` of the `integrator`. `settings`
     tell all of the training, and what it found. The model sees so many `remembered` frames before
-    the present, and then knows no step but that of the training.
+    the present, and then knows no step but that of the training, nor other `types` of particles.
     """
 
     name: str
@@ -45,6 +45,7 @@ class TrainedSimulator:
     substeps: int
     settings: Mapping[str, Any]
     remembered: int = 0
+    types: tuple[int, ...] = ()
 
     @classmethod
     def of_simulator(cls, fitted: FittedSimulator) -> "TrainedSimulator":
@@ -61,6 +62,7 @@ class TrainedSimulator:
             config.substeps,
             {**asdict(config), "validation_error": fitted.validation_error},
             config.remembered,
+            shape.types,
         )
 
     @classmethod

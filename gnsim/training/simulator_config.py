@@ -11,14 +11,14 @@ from gnsim.dynamics import Dynamics, Jump
 from gnsim.errors import InputError
 from gnsim.integrators import INTEGRATORS, RK4, Integrator, Jumps
 from gnsim.models.gns import GNS, TYPE
-from gnsim.models.learned import Learned
+from gnsim.models.learned import Learned, is_fixed
 from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
 from gnsim.models.state_mlp import StateMLP
 from gnsim.neighbours import radius_pairs
 from gnsim.state import Trajectory
 from gnsim.training.loop import LoopConfig
-from gnsim.training.model_file import PRECISIONS, WIDEST, varies
+from gnsim.training.model_file import MOST_BODIES, PRECISIONS, WIDEST, varies
 from gnsim.training.window_errors import LOSSES
 
 AUTO, BFLOAT16 = "auto", "bfloat16"
@@ -84,6 +84,10 @@ class SimulatorConfig(LoopConfig):
                 f"simulator.radius: wanted none with '{self.model}', which sees a system as a "
                 "whole; name a graph model"
             )
+        for name in ("history", "passes"):
+            if getattr(self, name) > MOST_PASSES:
+                found = getattr(self, name)
+                raise InputError(f"simulator.{name}: wanted at most {MOST_PASSES}, found {found}")
         self._check_memory()
         # of any shape: whether the two go together is known before there are data
         model = SIMULATORS[self.model](Shape(1, 2, (), history=1), 1, torch.Generator())
@@ -157,6 +161,24 @@ def in_precision(model: Learned, config: SimulatorConfig) -> Learned:
         model.network.products = torch.bfloat16
         return model.to(torch.float32)
     return model.to(PRECISIONS[config.precision])
+
+
+def check_particles(dataset: Mapping[str, Trajectory]) -> None:
+    """Raises InputError for types of particles that are no whole numbers, or that `train` has none
+    of, and where none of its bodies is free; `dataset` has the parts by their names."""
+    known: set[float] = set()
+    for part, path in dataset.items():
+        types = set(path.attributes.get(TYPE, torch.empty(0)).unique().tolist())
+        known = known or types
+        wrong = [x for x in types if x != round(x) or not 0 <= x <= MOST_BODIES or x not in known]
+        if wrong:
+            raise InputError(
+                f"the part '{part}': {TYPE}: wanted whole numbers from 0 on that the training has, "
+                f"found {wrong[0]:g}; leave these particles out, or train with some of them"
+            )
+    fixed = is_fixed(dataset["train"])
+    if fixed is not None and bool(fixed.all()):
+        raise InputError("fixed: wanted bodies that are free, found none: nothing is to be learned")
 
 
 def _shape(train: Trajectory, config: SimulatorConfig) -> Shape:

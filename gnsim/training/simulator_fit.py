@@ -1,6 +1,5 @@
 """Training of a learned simulator through its integrator, and the trained one on disk."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -151,8 +150,15 @@ def _plan(model: Learned, config: SimulatorConfig) -> dict[str, Any]:
 
 def _built(plan: Mapping[str, Any], config: SimulatorConfig) -> Learned:
     """The architecture of a plan from anywhere: nothing large is built unchecked."""
-    if plan["model"] != config.model:
-        raise ValueError(f"a plan of '{plan['model']}'")
+    told = {"model": config.model, "hidden": config.hidden, "radius": config.radius}
+    if config.remembered:
+        told |= {"history": config.history, "passes": config.passes}
+    for name, value in told.items():
+        if plan.get(name) != value:
+            raise ValueError(f"a plan whose {name} is {plan.get(name)!r}, not {value!r}")
+    types = tuple(whole(kind, "types", MOST_BODIES, 0) for kind in plan.get("types", ()))
+    if list(types) != sorted(set(types)) or plan.get("walls", False) not in (True, False):
+        raise ValueError("types that are not in order, or walls that are neither there nor not")
     names = tuple(plan["attributes"])
     if not all(isinstance(name, str) for name in names):
         raise ValueError("attributes that are no names")
@@ -160,22 +166,15 @@ def _built(plan: Mapping[str, Any], config: SimulatorConfig) -> Learned:
         whole(plan["dim"], "dim", _MOST_DIMENSIONS),
         whole(plan["bodies"], "bodies", MOST_BODIES),
         names,
-        _radius(plan.get("radius")),
+        config.radius,
         bool(plan.get("walls", False)),
-        tuple(whole(kind, "types", MOST_BODIES, 0) for kind in plan.get("types", ())),
+        types,
         whole(plan.get("history", 0), "history", MOST_PASSES, 0),
         whole(plan.get("passes", 1), "passes", MOST_PASSES),
     )
     hidden = whole(plan["hidden"], "hidden", WIDEST)
     model = SIMULATORS[config.model](shape, hidden, torch.Generator())
     return in_precision(model, config)
-
-
-def _radius(value: Any) -> float | None:
-    """None in the plans of before there was one."""
-    if value is not None and not 0 < float(value) < math.inf:
-        raise ValueError(f"a radius of {value}")
-    return None if value is None else float(value)
 
 
 def _numbers(header: Mapping[str, Any], *names: str) -> list[float]:

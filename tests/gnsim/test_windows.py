@@ -235,3 +235,17 @@ def test_an_unknown_start_velocity_is_no_error() -> None:
     assert torch.allclose(found, ACCELERATION.expand_as(found))
     given = replace(windows.path, velocity_given=True)
     assert mean_accelerations(given, shift, shift).abs().max() > 0.1
+
+
+def test_systems_of_unlike_sizes_are_refused() -> None:
+    """Cut as if they were alike, windows would hold bodies of two systems."""
+    path = Trajectory(
+        t=torch.arange(5, dtype=torch.float64),
+        q=torch.randn(5, 8, 2, dtype=torch.float64),
+        p=torch.randn(5, 8, 2, dtype=torch.float64),
+        batch=torch.tensor([0] * 3 + [1] * 5),
+    )
+    with pytest.raises(ValueError, match="wanted as many in every trajectory, found 3 to 5"):
+        WindowSampler(path, 2)
+    alike = path.systems(torch.tensor([1]))
+    assert WindowSampler(alike, 2).bodies == 5

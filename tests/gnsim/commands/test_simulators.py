@@ -368,14 +368,25 @@ def test_rollouts_on_other_data_begin_after_what_is_remembered(
     [
         (["--of", "law"], "--of: wanted network, the simulator of this run, found law"),
         (["--out", "a.txt"], "--out: wanted a file ending in .h5, .hdf5, .npz, .pvd"),
+        (["--out", "no/such"], "--out: there is no folder 'no'"),
+        (["--out", "no/such.pvd"], "--out: there is no folder 'no'"),
+        (["--out", "pyproject"], "--out: wanted a folder, found a file 'pyproject'"),
+        (["--out", "pyproject.pvd"], "--out: wanted a folder, found a file 'pyproject'"),
         (["--steps", "99"], "--steps: wanted at most 7"),
         (["simulator.steps=9"], "setting 'simulator.steps': wanted data.KEY=VALUE"),
         (["--on", "nowhere"], "unknown data set 'nowhere'"),
     ],
 )
 def test_rollouts_that_cannot_be_are_named(
-    more: list[str], words: str, trained: Path, capsys: pytest.CaptureFixture
+    more: list[str],
+    words: str,
+    trained: Path,
+    capsys: pytest.CaptureFixture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject").touch()
     before = sorted(trained.iterdir())
     assert words in refused(["rollout", str(trained), *more], capsys)
     assert sorted(trained.iterdir()) == before

@@ -183,3 +183,30 @@ def test_scales_are_those_of_free_particles_in_units_of_the_data() -> None:
     model.fit_scales(some, DT)
     free = q[:, NODES // 2 :].diff(dim=0) / DT
     torch.testing.assert_close(model.motion.velocity_spread, free.std((0, 1)))
+
+
+def test_what_drifts_evenly_along_an_axis_is_no_noise_to_be_learned() -> None:
+    """Rounding is not blown up to the size of a motion."""
+    drifting = path()
+    drifting.q[:, :, 1] = drifting.q[:1, :, 1] + 1.7 * drifting.t[:, None]
+    model = made()
+    model.fit_scales(drifting, DT)
+    motion = model.motion
+    torch.testing.assert_close(motion.acceleration_spread[1], motion.acceleration_spread[0])
+    rounding = drifting.q.diff(dim=0).diff(dim=0)[..., 1].abs().max() / DT**2
+    assert float(rounding / motion.acceleration_spread[1]) < 1e-9
+
+
+def test_a_batch_is_its_systems() -> None:
+    model, both = made(), [path(0), path(1)]
+    together = replace(
+        both[0],
+        q=torch.cat([p.q for p in both], 1),
+        p=torch.cat([p.p for p in both], 1),
+        batch=torch.arange(2).repeat_interleave(NODES),
+        attributes={k: torch.cat([p.attributes[k] for p in both]) for k in both[0].attributes},
+    )
+    found = accelerations(model, together.with_past(4, HISTORY))
+    alone = [accelerations(model, p.with_past(4, HISTORY)) for p in both]
+    assert near(found, torch.cat(alone))
+    assert not near(alone[0], alone[1])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gnsim.datasets.systems import hamiltonian, simulate
-from gnsim.dynamics import SeparableHamiltonian
+from gnsim.dynamics import Jump, SeparableHamiltonian
 from gnsim.errors import InputError
 from gnsim.integrators import RK4, Jumps, KahanLi8
 from gnsim.models.coupled import CoupledPairs, Structure
@@ -18,6 +18,7 @@ from gnsim.models.learned import Learned
 from gnsim.models.radial import RadialNetwork
 from gnsim.models.scales import Shape
 from gnsim.models.simulators import SIMULATORS
+from gnsim.neighbours import NeighbourList
 from gnsim.runs import RunFolder
 from gnsim.simulator import Simulator
 from gnsim.simulators import (
@@ -281,3 +282,39 @@ def test_hidden_numbers_belong_to_the_bodies_of_the_training(
     else:
         with pytest.raises(InputError, match=r"systems of 3 bodies.*inferred for each body"):
             how.require(trained, more)
+
+
+def test_unknown_particles_and_other_steps_are_refused_before_a_rollout(truth: Trajectory) -> None:
+    shape = Shape(2, 3, (), types=(5,), history=2)
+    model = SIMULATORS["gns"](shape, 4, torch.Generator().manual_seed(0))
+    config = SimulatorConfig(model="gns", history=2, hidden=4, passes=1)
+    interval = float(truth.t[1] - truth.t[0])
+    trained = TrainedSimulator.of_simulator(FittedSimulator(model, config, interval, 0.0))
+    types = torch.full((truth.num_nodes,), 5.0, dtype=torch.float64)
+    water = replace(truth, attributes={**truth.attributes, "particle_type": types})
+    RolloutProtocol().require(trained, water)
+    sand = replace(truth, attributes={**truth.attributes, "particle_type": types + 1})
+    with pytest.raises(InputError, match="particle_type: wanted those of the training, 5, found 6"):
+        RolloutProtocol().require(trained, sand)
+    with pytest.raises(InputError, match="'gns' knows no other step"):
+        RolloutProtocol(factor=2.0).require(trained, water)
+
+
+class Flung(Jump):
+    """Puts bodies so many boxes away that nobody can tell who is near."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near = NeighbourList(0.5, 0.1)
+
+    def jump(self, state: State, dt: float | torch.Tensor) -> State:
+        self.near.pairs(state.q, state.batch, state.box)
+        far = torch.where(state.attributes["charge"][:, None] == 7, 1e15, 1.0)
+        return state.moved(state.q * far, state.p)
+
+
+def test_who_flies_off_in_a_box_diverges_and_does_not_end_the_others(truth: Trajectory) -> None:
+    boxed = replace(marked(truth, 3), box=torch.full((2,), 9.0, dtype=torch.float64))
+    found = rolled_out(Simulator(Flung(), Jumps()), boxed)
+    assert lost(found).tolist() == [False, False, False, True, False]
+    assert torch.equal(found.q[-1, :3], boxed.q[0, :3])

@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from gnsim.clips import Clips
+from gnsim.errors import InputError
+from gnsim.models.gns import TYPE
 from gnsim.models.motion_scales import velocities
 from gnsim.state import Trajectory
+from gnsim.training.checkpoint import load, save
 from gnsim.training.one_step import OneStep, perturbed
-from gnsim.training.simulator_config import SimulatorConfig, untrained
+from gnsim.training.simulator_config import SimulatorConfig, check_particles, untrained
 from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 
 DT = 0.1
@@ -153,3 +156,46 @@ def test_it_learns_in_bfloat16_too_and_is_kept_so(tmp_path: Path) -> None:
     exact = FittedSimulator.load(tmp_path / "model.ckpt", replace(small, precision="float32"))
     difference = (exact.model.scaled_acceleration(state) - expected).abs().max()
     assert 0 < float(difference.detach()) < 0.05
+
+
+def test_a_model_that_is_not_what_the_settings_say_is_refused(tmp_path: Path) -> None:
+    whole = circles(path(40))
+    small = replace(CONFIG, steps=1, radius=3.0, save_every=1)
+    file = fit_simulator(whole, whole, small, 0).save(tmp_path / "model.ckpt")
+    assert FittedSimulator.load(file, small).model.shape.radius == 3.0
+    for other in ({"radius": 2.0}, {"hidden": 4096}, {"passes": 100}, {"history": 4}):
+        (name,) = other
+        with pytest.raises(InputError, match=f"a plan whose {name} is"):
+            FittedSimulator.load(file, replace(small, **other))
+    checkpoint = load(file)
+    for wrong in ({"types": [6, 5]}, {"walls": "no"}):
+        plan = {**checkpoint.header["simulator"], **wrong}
+        save(file, dict(checkpoint.tensors), {**checkpoint.header, "simulator": plan})
+        with pytest.raises(InputError, match="types that are not in order, or walls"):
+            FittedSimulator.load(file, small)
+
+
+@pytest.mark.parametrize(
+    ("types", "of_valid", "words"),
+    [
+        ([5.0, 6.0], [5.0, 7.0], "the part 'valid': particle_type: .* found 7"),
+        ([5.0, 5.5], [5.0, 5.5], r"the part 'train': .* found 5\.5"),
+        ([-1.0, 5.0], [5.0, 5.0], "found -1"),
+    ],
+)
+def test_types_that_cannot_be_are_named(
+    types: list[float], of_valid: list[float], words: str
+) -> None:
+    parts = {
+        part: replace(path(), attributes={TYPE: torch.tensor(kinds * 5)})
+        for part, kinds in (("train", types), ("valid", of_valid))
+    }
+    with pytest.raises(InputError, match=words):
+        check_particles(parts)
+    check_particles({**parts, "train": parts["valid"]} if types[1] != 5.5 else {"train": path()})
+
+
+def test_where_nothing_is_free_nothing_is_learned() -> None:
+    held = replace(path(), attributes={"fixed": torch.ones(10)})
+    with pytest.raises(InputError, match="fixed: wanted bodies that are free"):
+        check_particles({"train": held})

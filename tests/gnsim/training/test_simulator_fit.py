@@ -177,12 +177,13 @@ def test_what_is_saved_is_read_back(
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"hidden": 10**9}, "hidden = 1000000000"),
-        ({"model": "os.system"}, "a plan of 'os.system'"),
-        ({"hidden": 7}, "size mismatch"),
+        ({"hidden": 10**9}, "a plan whose hidden is 1000000000"),
+        ({"model": "os.system"}, "a plan whose model is 'os.system'"),
+        ({"hidden": 7}, "a plan whose hidden is 7"),
+        ({"dim": 3}, "size mismatch"),
         ({"attributes": [[]]}, "no names"),
         ({"dim": -1}, "dim = -1"),
-        ({"radius": -1.0}, "a radius of -1"),
+        ({"radius": -1.0}, "a plan whose radius is -1"),
     ],
 )
 def test_a_plan_from_elsewhere_is_refused(
@@ -216,6 +217,7 @@ def test_a_plan_from_elsewhere_is_refused(
         (["model=ogn", "noise=0.1"], "simulator.noise: wanted 0.3 with 'ogn', found 0.1"),
         (["model=gns", "noise=-1"], "simulator.noise: wanted at least 0"),
         (["model=ogn", "precision=bfloat16"], "did you mean|there are: float32, float64"),
+        (["model=gns", "passes=101"], "simulator.passes: wanted at most 100, found 101"),
         (["model=gns", "history=0"], "simulator.history: wanted 1 or more"),
     ],
 )
