@@ -56,8 +56,8 @@ class GraphBlock(nn.Module):
     """Numbers of each body from its own motion and from what arrives along its edges.
 
     Symmetric under permutations, translations (with the walls) and, without walls, boosts by
-    construction: positions and motion enter by differences. Not under rotations. Layers are smooth (SiLU): Hamiltonians are
-    differentiated twice.
+    construction: positions and motion enter by differences. Not under rotations. Layers are smooth
+    (SiLU): Hamiltonians are differentiated twice.
 
     Args:
         outputs: numbers of each body.
