@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from io import BufferedIOBase
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -28,10 +29,10 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-#: what reading an archive may raise
+#: what reading an archive may raise; numpy parses headers as Python
 BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, SyntaxError),
-    *(ValueError, TypeError, KeyError, OverflowError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, SyntaxError, TokenError),
+    *(ValueError, TypeError, LookupError, OverflowError, MemoryError),
 )
 
 
