@@ -20,7 +20,7 @@ import numpy as np
 from gnsim.datasets.bounds import check_size
 from gnsim.datasets.findings import DataError, error, printable
 from gnsim.datasets.raw import UNITS, Raw
-from gnsim.datasets.structure import attributes_of, strings, structure
+from gnsim.datasets.structure import SPECIAL, attributes_of, refuse_reserved, strings, structure
 from gnsim.state import Units
 
 _AXES = {3: "time, bodies, dim", 4: "trajectories, time, bodies, dim"}
@@ -145,7 +145,8 @@ def _assemble(arrays: dict[str, np.ndarray]) -> Raw:
 
 
 def write_npz(stream: BufferedIOBase, raw: Raw) -> None:
-    """Write `raw`; ValueError where systems differ in their number of bodies."""
+    """Write `raw`; ValueError for systems of different sizes, or a name that stands for another."""
+    refuse_reserved(raw.attributes, SPECIAL)
     counts = raw.counts
     if (counts != counts[0]).any():
         raise ValueError(
