@@ -42,8 +42,8 @@ def write(path: str | Path, trajectory: Trajectory) -> None:
 
     Positions, times and attributes return to the bit. So do momenta, except that with masses a
     momentum which is no velocity times its mass in floating point returns to one rounding.
-    Estimated velocities are not written. Raises ValueError for an unknown ending, or an .npz for
-    systems of different sizes.
+    Estimated velocities are not written. Raises ValueError for an unknown ending, an .npz for
+    systems of different sizes, or an attribute called as an array of the format is.
     """
     path = Path(path)
     if path.suffix.lower() not in WRITERS:

@@ -36,7 +36,7 @@ def read_gns(path: Path) -> Raw:
         groups = dict(_groups(path, metadata.interval))
     except DataError:
         raise
-    except (*BROKEN, AttributeError, IndexError) as cause:
+    except (*BROKEN, AttributeError) as cause:
         wanted = "trajectories as GNS pickles them"
         raise refusal(path, cause, wanted, "leave out --pickled for other files") from cause
     return joined(path, groups, replace(metadata, held=KINEMATIC_OF_GNS))

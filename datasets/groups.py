@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gnsim.datasets.findings import DataError, Finding, error
-from gnsim.datasets.metadata import Metadata
+from gnsim.datasets.metadata import Metadata, in_dimension
 from gnsim.datasets.raw import UNITS, Raw
 from gnsim.datasets.structure import Arrays, attributes_of, strings, structure
 from gnsim.state import Units
@@ -25,7 +25,8 @@ def joined(path: Path, groups: Mapping[str, Arrays], metadata: Metadata) -> Raw:
     faults = [*_inside(groups), *([] if groups else [_empty()])] or list(_between(groups))
     if faults:
         raise DataError(path, faults)
-    return _assemble(list(groups.values()), metadata)
+    dim = next(iter(groups.values()))["q"].shape[-1]
+    return _assemble(list(groups.values()), in_dimension(metadata, dim, path))
 
 
 def _inside(groups: Mapping[str, Arrays]) -> Iterator[Finding]:

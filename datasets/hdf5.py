@@ -23,7 +23,7 @@ from gnsim.datasets.findings import DataError, error, printable
 from gnsim.datasets.groups import SPELLED, joined
 from gnsim.datasets.metadata import Metadata, read_metadata
 from gnsim.datasets.raw import UNITS, Raw
-from gnsim.datasets.structure import Array
+from gnsim.datasets.structure import SPECIAL, Array, refuse_reserved
 
 Kind = TypeVar("Kind", h5py.Group, h5py.Dataset)
 
@@ -95,7 +95,8 @@ def _canonical(group: Mapping[str, h5py.Dataset], metadata: Metadata) -> dict[st
 
 
 def write_hdf5(stream: BufferedIOBase, raw: Raw) -> None:
-    """Write `raw`, one group per trajectory."""
+    """Write `raw`, one group per trajectory. ValueError for a name that stands for another."""
+    refuse_reserved(raw.attributes, {*SPECIAL, *SPELLED.values()})
     shared: dict[str, Any] = {"time": raw.t, "box": raw.box, "bonds": raw.bonds}
     shared["walls"] = raw.walls
     shared |= {

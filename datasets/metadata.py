@@ -7,7 +7,7 @@ called ``test`` are the latter.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,18 @@ def read_metadata(file: Path) -> Metadata:
         raise DataError(path, [fault]) from cause
 
 
+def in_dimension(metadata: Metadata, dim: int, file: Path) -> Metadata:
+    """With box and walls of `dim` axes, the first ones. Raises DataError where there are fewer."""
+    sides = {"box": metadata.box, "walls": metadata.walls}
+    for found in (array.shape[-1] for array in sides.values() if array is not None):
+        if found < dim:
+            wanted = f"{dim}, as positions have"
+            fault = error("bounds", f"{found} axes", wanted, "give every axis its bounds")
+            raise DataError(file.parent / "metadata.json", [fault])
+    cut = {name: None if array is None else array[..., :dim] for name, array in sides.items()}
+    return replace(metadata, **cut)
+
+
 def _interval(content: dict[str, Any]) -> float | None:
     if "dt" not in content:
         return None
@@ -86,9 +98,12 @@ def _space(content: dict[str, Any]) -> Space:
     if "bounds" not in content and not periodic:
         return None, None, ()
     bounds = np.array(content["bounds"], dtype=np.float64)
-    bounds = bounds[: int(content.get("dim", len(periodic) or len(bounds)))]
     if bounds.ndim != 2 or bounds.shape[1] != 2:
         raise ValueError(f"bounds of shape {bounds.shape}")
+    dim = content.get("dim", len(periodic) or len(bounds))
+    if type(dim) is not int or not 1 <= dim <= len(bounds):
+        raise ValueError(f"bounds of {len(bounds)} axes, and dim {dim}")
+    bounds = bounds[:dim]
     low, high = bounds.T
     if periodic and all(periodic):
         return high - low, None, ()

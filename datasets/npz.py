@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from io import BufferedIOBase
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy as np
 from gnsim.datasets.bounds import check_size
 from gnsim.datasets.findings import DataError, error, printable
 from gnsim.datasets.raw import UNITS, Raw
-from gnsim.datasets.structure import attributes_of, strings, structure
+from gnsim.datasets.structure import SPECIAL, attributes_of, refuse_reserved, strings, structure
 from gnsim.state import Units
 
 _AXES = {3: "time, bodies, dim", 4: "trajectories, time, bodies, dim"}
@@ -28,10 +29,10 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-#: what reading an archive may raise
+#: what reading an archive may raise; numpy parses headers as Python
 BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, SyntaxError),
-    *(ValueError, TypeError, KeyError, OverflowError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, SyntaxError, TokenError),
+    *(ValueError, TypeError, LookupError, OverflowError, MemoryError),
 )
 
 
@@ -144,7 +145,8 @@ def _assemble(arrays: dict[str, np.ndarray]) -> Raw:
 
 
 def write_npz(stream: BufferedIOBase, raw: Raw) -> None:
-    """Write `raw`; ValueError where systems differ in their number of bodies."""
+    """Write `raw`; ValueError for systems of different sizes, or a name that stands for another."""
+    refuse_reserved(raw.attributes, SPECIAL)
     counts = raw.counts
     if (counts != counts[0]).any():
         raise ValueError(

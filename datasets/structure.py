@@ -13,7 +13,7 @@ from gnsim.datasets.raw import UNITS
 #: most characters of a name of a body or a unit
 LONGEST = 200
 _UNITS = frozenset(f"units_{part}" for part in UNITS)
-_SPECIAL = _UNITS | {"t", "q", "v", "names", "box", "walls", "bonds"}
+SPECIAL = _UNITS | {"t", "q", "v", "names", "box", "walls", "bonds"}
 
 #: in memory, or still in a file
 Array: TypeAlias = np.ndarray | h5py.Dataset
@@ -23,7 +23,16 @@ Spelling = Callable[[str], str]
 
 def attributes_of(arrays: Arrays) -> list[str]:
     """Names of the arrays that hold one number per body."""
-    return sorted(set(arrays) - _SPECIAL)
+    return sorted(set(arrays) - SPECIAL)
+
+
+def refuse_reserved(attributes: Iterable[str], reserved: Iterable[str]) -> None:
+    """Raise ValueError for an attribute that would be written over an array of that name."""
+    for name in sorted(set(attributes) & set(reserved)):
+        raise ValueError(
+            f"attribute '{name}': wanted a name that the format does not use itself, found one "
+            "that it does; rename the attribute"
+        )
 
 
 def structure(arrays: Arrays, axes: Mapping[int, str], spelled: Spelling) -> list[Finding]:

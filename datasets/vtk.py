@@ -14,8 +14,11 @@ from jaxtyping import Float
 
 from gnsim.atomic import write_atomic
 from gnsim.datasets.findings import printable
+from gnsim.datasets.structure import refuse_reserved
 from gnsim.state import Trajectory
 
+#: names of arrays that are not attributes
+_RESERVED = ("velocity", "system", "Points")
 _TYPES = {"f": "Float64", "i": "Int64"}
 
 
@@ -24,7 +27,8 @@ def write_vtk(path: str | Path, trajectory: Trajectory) -> None:
 
     Points have their velocity, all attributes and, of several systems, the number of theirs;
     coordinates beyond the data's dimension are zero. Files of these names are replaced.
-    Raises ValueError for another ending, no such folder, or more than three dimensions.
+    Raises ValueError for another ending, no such folder, more than three dimensions, or an attribute
+    of a name that stands for another array.
     """
     path = Path(path)
     if path.suffix.lower() != ".pvd" or not path.parent.is_dir():
@@ -32,6 +36,7 @@ def write_vtk(path: str | Path, trajectory: Trajectory) -> None:
         raise ValueError(f"{found}: wanted a file ending in .pvd, in an existing folder")
     if trajectory.dim > 3:
         raise ValueError(f"VTK: wanted at most 3 dimensions, found {trajectory.dim}")
+    refuse_reserved(trajectory.attributes, _RESERVED)
     folder = path.with_suffix("")
     folder.mkdir(exist_ok=True)
     collection = _file("Collection")

@@ -24,7 +24,8 @@ RADII, MASSES, SPEEDS = (0.5, 1.0), (0.5, 2.0), (1.0, 2.0)
 _STEP, _ITERATIONS = 1e-3, 50
 #: share of the box that discs may fill: beyond it they are not placed at random
 _FILLED = 0.4
-_TRIES = 1_000
+#: places that are tried for a disc, and configurations where one finds none
+_TRIES, _CONFIGURATIONS = 1_000, 100
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,34 @@ class BallsSettings(ParticleSettings):
 def placed(
     radius: Float[np.ndarray, " bodies"], side: float, random: np.random.Generator
 ) -> Float[np.ndarray, "bodies 2"]:
-    """Places for discs in the box, anywhere that is free, the largest disc first."""
+    """Places for discs in the box, anywhere that is free, the largest disc first.
+
+    Raises ValueError where no room is found in many configurations.
+    """
+    for _ in range(_CONFIGURATIONS):
+        q = _configuration(radius, side, random)
+        if q is not None:
+            return q
+    raise ValueError(
+        f"side: wanted a box with room for {len(radius)} discs, found none free at {side:g} in "
+        f"{_CONFIGURATIONS} configurations; make side larger, or bodies fewer"
+    )
+
+
+def _configuration(
+    radius: Float[np.ndarray, " bodies"], side: float, random: np.random.Generator
+) -> Float[np.ndarray, "bodies 2"] | None:
+    """One draw of all places; None where a disc finds none that is free."""
     q = np.empty((len(radius), 2))
     order = np.argsort(-radius)
     for k, body in enumerate(order):
         before = order[:k]
         tries = random.uniform(radius[body], side - radius[body], (_TRIES, 2))
         gaps = np.linalg.norm(tries[:, None] - q[before], axis=2) - radius[before] - radius[body]
-        q[body] = tries[np.argmax((gaps > 0).all(1))]
+        free = (gaps > 0).all(1)
+        if not free.any():
+            return None
+        q[body] = tries[np.argmax(free)]
     return q
 
 

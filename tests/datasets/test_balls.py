@@ -1,10 +1,11 @@
 """Elastic discs: energy, walls and overlaps; and settings that no box can hold."""
 
+import numpy as np
 import pytest
 import torch
 
 from gnsim.datasets import load
-from gnsim.datasets.sources.balls import RADII, BallsSettings, simulated
+from gnsim.datasets.sources.balls import RADII, BallsSettings, placed, simulated
 
 #: relative, of kinetic energy
 ENERGY = 1e-12
@@ -75,3 +76,19 @@ def test_settings_that_cannot_be_used_are_refused(settings, told):
     with pytest.raises(ValueError, match=told):
         load("balls", **settings)
     assert RADII[1] == 1 and BallsSettings(bodies=12).side == 10
+
+
+@pytest.mark.parametrize(("bodies", "side"), [(2, 3.97), (5, 6.27), (12, 9.71)])
+def test_the_largest_discs_are_apart_in_the_smallest_boxes(bodies, side):
+    BallsSettings(bodies=bodies, side=side)
+    radius = np.full(bodies, RADII[1])
+    for seed in range(40):
+        q = placed(radius, side, np.random.default_rng(seed))
+        gaps = np.linalg.norm(q[:, None] - q, axis=2) - 2 * RADII[1]
+        assert gaps[~np.eye(bodies, dtype=bool)].min() > 0
+        assert q.min() >= RADII[1] and q.max() <= side - RADII[1]
+
+
+def test_discs_without_room_are_told():
+    with pytest.raises(ValueError, match=r"side: wanted a box with room for 2 discs.*side larger"):
+        placed(np.ones(2), 3.0, np.random.default_rng(0))

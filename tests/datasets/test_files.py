@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gnsim.datasets import check, load, read, velocities, write
+from gnsim.datasets import DataError, check, load, read, velocities, write
 from gnsim.datasets.velocities import estimate
 from gnsim.state import Trajectory, Units
 
@@ -155,6 +155,38 @@ def test_files_of_lagrangebench_are_read_as_they_are(dim, tmp_path):
     report = check(tmp_path / "train.h5")
     assert report.lines()[-1].strip() == "usable"
     assert "held or driven bodies (fixed): 5" in str(report)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_bounds_of_more_axes_than_positions_are_cut(periodic, tmp_path):
+    lagrangebench(tmp_path / "train.h5", 2, (4,))
+    bounds = [[-3.0, 5.0], [-3.0, 6.0], [-3.0, 7.0]]
+    metadata = {"dt": 1, "write_every": 1, "bounds": bounds}
+    metadata["periodic_boundary_conditions"] = [periodic] * 3
+    for more in ({}, {"dim": 2}, {"dim": 3}):
+        (tmp_path / "metadata.json").write_text(json.dumps(metadata | more))
+        found = read(tmp_path / "train.h5")
+        if periodic:
+            assert found.box.tolist() == [8.0, 9.0]
+        else:
+            assert found.walls.tolist() == [[-3.0, -3.0], [5.0, 6.0]]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"bounds": [[0, 9]]}, "bounds: found 1 axes, expected 2, as positions have"),
+        ({"dim": 1}, "bounds: found 1 axes, expected 2, as positions have"),
+        ({"dim": 3}, "bounds of 2 axes, and dim 3"),
+        *(({"dim": dim}, f"bounds of 2 axes, and dim {dim}") for dim in (0, -1, 1.5, "2", True)),
+    ],
+)
+def test_bounds_that_are_too_few_and_dimensions_that_are_none_are_told(more, told, tmp_path):
+    lagrangebench(tmp_path / "train.h5", 2, (4,))
+    metadata = {"dt": 1, "bounds": [[-9, 9], [-9, 9]], **more}
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(DataError, match=rf"metadata\.json: .*{told}"):
+        read(tmp_path / "train.h5")
 
 
 def test_what_a_file_says_is_fixed_stands_and_other_types_are_held_in_gns(tmp_path):

@@ -3,6 +3,7 @@
 import io
 import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gnsim.datasets import DataError, check, read
+from gnsim.datasets import DataError, check, read, read_pickled
 
 
 class Trap:
@@ -175,3 +176,30 @@ def test_damage_never_escapes_as_another_exception(ending, places, kept, tmp_pat
     assert all(line.isprintable() for line in report.lines())
     if report.ok:
         read(file)
+
+
+def damaged_headers(count: int) -> Iterator[bytes]:
+    """Arrays of whose header one to three characters are others."""
+    random, sound = np.random.default_rng(0), GOOD["q.npy"]
+    for _ in range(count):
+        content = bytearray(sound)
+        for place in random.integers(8, 80, random.integers(1, 4)):
+            content[place] = random.choice(list(b"()[]{}'\"\\,:#0L \t\n\x00\xff"))
+        yield bytes(content)
+
+
+@pytest.mark.filterwarnings("ignore")  # numpy and Python warn of what looks like old headers
+@pytest.mark.parametrize("reader", [read, read_pickled])
+def test_damage_of_a_header_is_an_error_of_the_file(reader, tmp_path):
+    (tmp_path / "metadata.json").write_text('{"dt": 1}')
+    refused = 0
+    for q in (*damaged_headers(400), header("()")[:-9] + b"}\n", header("(2, ", "'")):
+        with zipfile.ZipFile(tmp_path / "bad.npz", "w") as archive:
+            for name, content in {"q.npy": q, "t.npy": GOOD["t.npy"]}.items():
+                archive.writestr(name, content)
+        try:
+            reader(tmp_path / "bad.npz")
+        except DataError as fault:
+            assert str(fault).isprintable()
+            refused += 1
+    assert refused > 300

@@ -67,6 +67,22 @@ def test_names_are_escaped_and_what_cannot_be_drawn_is_refused(water, tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    ("ending", "names"),
+    [
+        (".h5", ("position", "velocity", "time", "names", "box", "walls", "bonds", "q")),
+        (".npz", ("t", "q", "v", "names", "box", "walls", "bonds", "units_mass")),
+        (".pvd", ("velocity", "system", "Points")),
+    ],
+)
+def test_attributes_do_not_replace_arrays_of_the_same_name(ending, names, water, tmp_path):
+    put = write_vtk if ending == ".pvd" else write
+    for name in names:
+        with pytest.raises(ValueError, match=f"'{name}': .*rename the attribute"):
+            put(tmp_path / f"water{ending}", replace(water, attributes={name: water.mass}))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_is_converted_for_paraview_and_nothing_is_written_over(water, tmp_path, capsys):
     write(tmp_path / "water.h5", water)
     command = ["data", "convert", str(tmp_path / "water.h5"), "--out"]
