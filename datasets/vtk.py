@@ -27,8 +27,8 @@ def write_vtk(path: str | Path, trajectory: Trajectory) -> None:
 
     Points have their velocity, all attributes and, of several systems, the number of theirs;
     coordinates beyond the data's dimension are zero. Files of these names are replaced.
-    Raises ValueError for another ending, no such folder, more than three dimensions, or an attribute
-    of a name that stands for another array.
+    Raises ValueError for another ending, no such folder, more than three dimensions, or an
+    attribute of a name that stands for another array.
     """
     path = Path(path)
     if path.suffix.lower() != ".pvd" or not path.parent.is_dir():
