@@ -61,14 +61,14 @@ def read_metadata(file: Path) -> Metadata:
 
 def in_dimension(metadata: Metadata, dim: int, file: Path) -> Metadata:
     """With box and walls of `dim` axes, the first ones. Raises DataError where there are fewer."""
-    sides = {"box": metadata.box, "walls": metadata.walls}
-    for found in (array.shape[-1] for array in sides.values() if array is not None):
+    box, walls = metadata.box, metadata.walls
+    for found in (sides.shape[-1] for sides in (box, walls) if sides is not None):
         if found < dim:
             wanted = f"{dim}, as positions have"
             fault = error("bounds", f"{found} axes", wanted, "give every axis its bounds")
             raise DataError(file.parent / "metadata.json", [fault])
-    cut = {name: None if array is None else array[..., :dim] for name, array in sides.items()}
-    return replace(metadata, **cut)
+    box = None if box is None else box[:dim]
+    return replace(metadata, box=box, walls=None if walls is None else walls[:, :dim])
 
 
 def _interval(content: dict[str, Any]) -> float | None:
