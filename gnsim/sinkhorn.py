@@ -15,8 +15,11 @@ from torch import Tensor
 
 from gnsim.graph import nearest_image
 
-#: largest summed error of the weights that transport leaves behind
-TOLERANCE = 1e-5
+#: relative change of the value in a round of turns at which it is settled, and at which it is
+#: taken where it never settles: weights may go on to change where the value hardly does
+TOLERANCE, _NEARLY = 1e-9, 1e-6
+#: costs from which they are taken for infinite
+_INFINITE = 1e300
 #: turns between two steps with logarithms, and most such rounds
 _TURNS, _ROUNDS = 20, 2000
 #: factors of the kernel beyond which its products are not trusted
@@ -36,18 +39,18 @@ def sinkhorn_divergence(
     W is the regularised cost, with e = `regularisation` times the mean squared distance between x
     and y. It tends to the mean cost of the best assignment as that goes to zero; 0.05 is what
     LagrangeBench takes (J. Feydy et al., arXiv:1810.08278; Toshev et al., NeurIPS 2023). Distances
-    are those of nearest images in a periodic `box`. Weights are met to `TOLERANCE`, which leaves
-    about 1e-7 of the mean squared distance; NaN where points are not finite, or there are none.
+    are those of nearest images in a periodic `box`. Turns end where the value changes by less
+    than `TOLERANCE` in a round. NaN where points are not finite, there are none, or the value does
+    not settle, as with very little regularisation; infinite where squared distances overflow.
     In double precision, with memory for all distances twice (400 MB for 5,000 points and as many).
-
-    Raises:
-        ValueError: the regularisation is so small that potentials do not settle.
     """
     x, y = x.double(), y.double()
     if not (len(x) and len(y) and bool(x.isfinite().all() and y.isfinite().all())):
         return math.nan
     box = None if box is None else box.double()
     costs = _squared_distances(x, y, box)
+    if float(costs.max()) > _INFINITE:
+        return math.inf
     epsilon = regularisation * float(costs.mean())
     if epsilon == 0:  # all in one place
         return 0.0
@@ -68,25 +71,22 @@ def _squared_distances(x: Tensor, y: Tensor, box: Tensor | None) -> Tensor:
 def _transport(costs: Float[Tensor, "points others"], epsilon: float) -> float:
     """The regularised cost, by potentials in units of `epsilon`."""
     scaled, kernel = costs.div_(epsilon), torch.empty_like(costs)
-    g = scaled.new_zeros(scaled.shape[1])
+    g, value, change = scaled.new_zeros(scaled.shape[1]), math.inf, math.inf
     for _ in range(_ROUNDS):
         f = _settled(scaled, g)
         g = _settled(scaled.T, f)
+        before, value = value, float(f.mean() + g.mean())
+        change = abs(value - before) / max(1.0, abs(value))
+        if change < TOLERANCE:
+            break
         torch.add(f[:, None], g, out=kernel).sub_(scaled).exp_().div_(scaled.numel())
         u, v = f.new_ones(len(f)), g.new_ones(len(g))
         for _ in range(_TURNS):
             u = 1 / (len(f) * (kernel @ v))
             v = 1 / (len(g) * (u @ kernel))
-        if not (_safe(u) and _safe(v)):
-            continue
-        f, g = f + u.log(), g + v.log()
-        # columns are met exactly by the last turn; what is left is in the rows
-        if float((u * (kernel @ v) - 1 / len(f)).abs().sum()) < TOLERANCE:
-            return epsilon * float(f.mean() + g.mean())
-    raise ValueError(
-        f"sinkhorn_divergence: potentials did not settle in {_ROUNDS * _TURNS} turns; "
-        "take a larger regularisation"
-    )
+        if _safe(u) and _safe(v):
+            g = g + v.log()
+    return epsilon * value if change < _NEARLY else math.nan
 
 
 def _safe(factors: Tensor) -> bool:

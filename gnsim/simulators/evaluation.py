@@ -160,11 +160,12 @@ def _of_a_material(path: Trajectory, truth: Trajectory) -> Iterator[tuple[str, s
     units = truth.units
     squares = position_mse(path, truth)[1:]
     early = squares[:EARLY].mean(0)
-    yield f"position_mse_{len(squares[:EARLY])}", f"{units.length}^2" if units.length else "", early
-    yield "position_mse", f"{units.length}^2" if units.length else "", squares.mean(0)
+    area = f"{units.length}^2" if units.length else ""
+    yield f"position_mse_{len(squares[:EARLY])}", area, early
+    yield "position_mse", area, squares.mean(0)
     frames = torch.linspace(0, len(truth) - 1, min(_CLOUDS, len(truth))).round().long()[1:]
     clouds = [sinkhorn_distance(path[k], truth[k]) for k in frames.tolist()]
-    yield "sinkhorn_distance", "", torch.stack(clouds).mean(0)
+    yield "sinkhorn_distance", area, torch.stack(clouds).mean(0)
     largest = kinetic_energy_of_positions(truth).amax(0)
     error = kinetic_energy_mse(path, truth).sqrt() / torch.where(largest > 0, largest, 1.0)
     yield "kinetic_energy_rmse", "of the largest", error
