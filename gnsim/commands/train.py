@@ -20,8 +20,8 @@ def train(
 ) -> None:
     """Train the network of a discovery, or a simulator without a law: model.ckpt and training.csv.
 
-    That of pairs is for `gnsim distill` and `rollout`; the others are simulators without a law,
-    with settings simulator.KEY=VALUE. `gnsim evaluate` measures all of them.
+    That of pairs is for `gnsim distill`; the others are simulators without a law, with settings
+    simulator.KEY=VALUE. `gnsim rollout` and `gnsim evaluate` serve all of them.
 
     The same command again goes on where a run that was stopped stood. torchrun spreads that of
     pairs over several processes.
