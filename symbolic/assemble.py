@@ -62,7 +62,8 @@ def parts_of(fit: Fit, bodies: tuple[str, ...], units: Units) -> Parts:
     for k, name in enumerate(fit.form.constants):
         value, error = fit.estimate(itemgetter(k))
         length = named_units.length if names[name].startswith(("r0", "b")) else ""
-        constants[names[name]] = Constant(float(value), float(error), length)
+        known = float(error) if error.isfinite() else None
+        constants[names[name]] = Constant(float(value), known, length)
     terms = _terms(fit)
     constants |= _coefficients(fit, end, terms, named_units)
     hidden, metadata = {}, {}

@@ -65,13 +65,14 @@ class Minimum:
     `replicates` are these with one group of the data left out at a time, one tensor [groups,
     parameters] for each way to group them (by system; or by time and, without noise, by body).
     Breaks are spread over the length `blur` in its dynamics. Where it is known what noise alone
-    scatters, `noise` is a square root of that covariance.
+    scatters, `noise` is a square root of that covariance. No error depends on the constants `idle`.
     """
 
     parameters: Float[Tensor, " parameters"]
     replicates: tuple[Float[Tensor, "_ parameters"], ...]
     blur: float = 0.0
     noise: Float[Tensor, "parameters parameters"] | None = None
+    idle: tuple[int, ...] = ()
 
     def estimate(
         self, function: Callable[[Tensor], Tensor], groupings: slice = slice(None)
@@ -81,7 +82,8 @@ class Minimum:
         B. Efron, C. Stein (1981), doi:10.1214/aos/1176345462. The ways of grouping add up;
         `groupings` takes some of them only. At least what noise makes of it: where a few systems
         hold most of what is known, leaving them out tells too little. The larger of two estimates
-        is a little too large in the mean.
+        is a little too large in the mean. Infinite for what depends on constants that nothing
+        depends on: no replicate moves these.
         """
         variance = torch.zeros_like(function(self.parameters))
         for replicates in self.replicates[groupings]:
@@ -91,7 +93,12 @@ class Minimum:
             variance = variance + (groups - 1) / groups * spread
         if self.noise is not None:
             variance = torch.maximum(variance, self._by_noise(function))
-        return function(self.parameters), variance.sqrt()
+        value = function(self.parameters)
+        for k in self.idle:
+            other = self.parameters.clone()
+            other[k] += 1 + other[k].abs()
+            variance = torch.where(function(other) == value, variance, torch.inf)
+        return value, variance.sqrt()
 
     def _by_noise(self, function: Callable[[Tensor], Tensor]) -> Tensor:
         """The variance of a function that noise makes, to first order."""
@@ -161,7 +168,9 @@ def minimise(
         here = Normal(errors, slopes, here.directions, outlier)
     groupings = _groupings(problem)
     replicates = here.left_out(theta, groupings)
-    return Minimum(theta, replicates, blur)
+    moves = here.slopes.flatten(0, 2)[:, : len(form.constants)].ne(0).any(0)
+    idle = (~moves).nonzero().flatten().tolist()
+    return Minimum(theta, replicates, blur, idle=tuple(idle))
 
 
 def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:

@@ -227,7 +227,8 @@ def _constants_error(fit: Fit, test: Problem) -> torch.Tensor:
     here = signed_errors(fit.dynamics(), test)
     _, spread = fit.estimate(lambda p: p, groupings=slice(1))
     total = torch.zeros(here.shape[:-1], dtype=here.dtype)
-    for k, size in enumerate(spread):
+    # one that no error depends on changes nothing
+    for k, size in enumerate(spread.nan_to_num(posinf=0.0)):
         moved = fit.parameters.clone()
         moved[k] += size
         there = signed_errors(replace(fit, parameters=moved).dynamics(), test)

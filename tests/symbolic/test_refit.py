@@ -10,12 +10,14 @@ from gnsim.datasets.systems import simulate
 from gnsim.integrators import KahanLi6, Leapfrog, Yoshida4
 from gnsim.models.coupled import Structure
 from gnsim.normal_equations import Normal, RefitError, _solve
-from gnsim.state import Trajectory
+from gnsim.state import Trajectory, Units
+from gnsim.symbolic.assemble import parts_of
 from gnsim.symbolic.forms import form_of
 from gnsim.symbolic.minimise import dynamics_of, errors_of, jacobian_of
 from gnsim.symbolic.parser import parse
 from gnsim.symbolic.problem import Problem
 from gnsim.symbolic.refit import Fit, adjust_to_the_step, refit
+from gnsim.symbolic.select import vague
 
 FOUND = 1e-3
 STIFFNESS, REST = 2.0, 1.0
@@ -293,3 +295,14 @@ def test_slopes_at_constants_of_zero_are_those_of_small_ones() -> None:
         errors = errors_of(model, theta, problem)
         slopes.append(jacobian_of(model, theta, problem, errors)[..., 1])
     torch.testing.assert_close(slopes[0], slopes[1], rtol=3e-2, atol=1e-4)
+
+
+def test_constants_that_no_error_depends_on_are_not_known() -> None:
+    fit = fitted("2.0*(r - 1.0) + 3e6/(3e9 + r)**2", "none", springs())
+    known = replace(fit, idle=())
+    assert {name: len(vague(one)) for name, one in {"as it is": fit, "broken": known}.items()} == {
+        "as it is": 2,
+        "broken": 0,
+    }
+    parts = parts_of(fit, ("a", "b", "c"), Units())
+    assert sorted(c.stderr is None for c in parts.constants.values()) == [False, False, True, True]
