@@ -83,6 +83,12 @@ def distance(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, " edges"
     return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)
 
 
+def directions(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, "edges dim"]:
+    """Displacements over their lengths; zero where two bodies are in one place."""
+    r = distance(displacement)[:, None]
+    return displacement / torch.where(r > 0, r, 1.0)
+
+
 def to_walls(
     q: Float[Tensor, "nodes dim"], walls: Float[Tensor, "2 dim"]
 ) -> Float[Tensor, "nodes walls dim"]:

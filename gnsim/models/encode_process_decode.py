@@ -2,7 +2,7 @@
 
     e_ij, h_i = encoders of features of edges and nodes              encode
     e_ij += f(e_ij, h_j, h_i);  h_i += g(h_i, sum_j e'_ij)           process, several times
-    y_i = decoder of h_i                                             decode
+    y_i, z_ij = decoders of h_i and e_ij                             decode
 
 A. Sanchez-Gonzalez et al., Learning to Simulate Complex Physics with Graph Networks
 (arXiv:2002.09405). The first layer of f is linear in e_ij, h_j and h_i together, so what it makes
@@ -67,12 +67,12 @@ class Process(nn.Module):
 
 
 class EncodeProcessDecode(nn.Module):
-    """Outputs for each node from features of nodes and edges.
+    """Outputs for each node, and each edge, from features of nodes and edges.
 
     Args:
         of_node: features of a node.
         of_edge: features of an edge.
-        outputs: numbers of each node.
+        outputs: numbers of each node, and of each edge (published: none).
         width: of all layers (published: 128).
         steps: of message passing, each with weights of its own (published: 10).
         generator: what the weights are drawn from.
@@ -85,7 +85,7 @@ class EncodeProcessDecode(nn.Module):
         self,
         of_node: int,
         of_edge: int,
-        outputs: int,
+        outputs: tuple[int, int],
         width: int,
         steps: int,
         generator: torch.Generator,
@@ -96,13 +96,8 @@ class EncodeProcessDecode(nn.Module):
         self.node = Normed(of_node, width, generator)
         self.edge = Normed(of_edge, width, generator)
         self.process = nn.ModuleList(Process(width, generator) for _ in range(steps))
-        self.decode = nn.Sequential(
-            linear(width, width, generator),
-            nn.ReLU(),
-            linear(width, width, generator),
-            nn.ReLU(),
-            linear(width, outputs, generator),
-        )
+        self.decode = decoder(width, outputs[0], generator)
+        self.decode_edge = decoder(width, outputs[1], generator) if outputs[1] else None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -114,15 +109,33 @@ class EncodeProcessDecode(nn.Module):
         of_node: Float[Tensor, "nodes features"],
         of_edge: Float[Tensor, "edges others"],
         edge_index: Int[Tensor, "2 edges"],
-    ) -> Float[Tensor, "nodes outputs"]:
+    ) -> tuple[Float[Tensor, "nodes outputs"], Float[Tensor, "edges edge_outputs"]]:
         products = self.products or self.dtype
         with torch.autocast("cpu", products, enabled=products != self.dtype):
-            parts = of_edge.split(rows_of_a_block(self.width))
-            e = torch.cat([self.edge(part).to(self.dtype) for part in parts])
+            e = self._of_edges(self.edge, of_edge)
             h = self.node(of_node).to(self.dtype)
             for step in self.process:
                 h, e = step(h, e, edge_index, products)
-            return self.decode(h).to(self.dtype)
+            z = e[:, :0] if self.decode_edge is None else self._of_edges(self.decode_edge, e)
+            return self.decode(h).to(self.dtype), z
+
+    def _of_edges(
+        self, layers: nn.Module, x: Float[Tensor, "edges some"]
+    ) -> Float[Tensor, "edges other"]:
+        """What layers make of edges, a block at a time."""
+        parts = x.split(rows_of_a_block(self.width))
+        return torch.cat([layers(part).to(self.dtype) for part in parts])
+
+
+def decoder(width: int, outputs: int, generator: torch.Generator) -> nn.Module:
+    """Two hidden layers, and a last one without a norm."""
+    return nn.Sequential(
+        linear(width, width, generator),
+        nn.ReLU(),
+        linear(width, width, generator),
+        nn.ReLU(),
+        linear(width, outputs, generator),
+    )
 
 
 def linear(

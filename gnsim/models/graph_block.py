@@ -34,7 +34,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gnsim.graph import displacement, distance, to_walls
+from gnsim.graph import directions, displacement, distance, to_walls
 from gnsim.models.message_network import MessageSum
 from gnsim.models.scales import Scales, Shape, relative_velocity
 from gnsim.models.vector_messages import both_ways, perceptron
@@ -175,12 +175,6 @@ def along(
     """Lengths of displacements, scaled, their logarithms, and components of velocities along d."""
     scaled = distance(d)[:, None] / scales.length
     return [scaled, (scaled + _TOUCHING).log(), (directions(d) * relative).sum(1, keepdim=True)]
-
-
-def directions(d: Float[Tensor, "edges dim"]) -> Float[Tensor, "edges dim"]:
-    """Displacements over their lengths; zero where two bodies are in one place."""
-    r = distance(d)[:, None]
-    return d / torch.where(r > 0, r, 1.0)
 
 
 def fading(d: Float[Tensor, "edges dim"], radius: float) -> Float[Tensor, "edges 1"]:

@@ -210,3 +210,33 @@ def test_a_batch_is_its_systems() -> None:
     alone = [accelerations(model, p.with_past(4, HISTORY)) for p in both]
     assert near(found, torch.cat(alone))
     assert not near(alone[0], alone[1])
+
+
+class OfEdges(torch.nn.Module):
+    """Says nothing of nodes, and the same two numbers of all edges."""
+
+    dtype = torch.float64
+
+    def __init__(self, along: float, with_motion: float) -> None:
+        super().__init__()
+        self.said = torch.tensor([along, with_motion], dtype=torch.float64)
+
+    def forward(
+        self, of_node: torch.Tensor, of_edge: torch.Tensor, _: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return of_node.new_zeros(len(of_node), 2), self.said.expand(len(of_edge), -1)
+
+
+@pytest.mark.parametrize("with_motion", [False, True], ids=["pressure", "friction"])
+def test_numbers_of_edges_pull_along_them_and_with_what_is_beside(with_motion: bool) -> None:
+    model, state = made(), start()
+    assert state.past is not None
+    model.network = OfEdges(float(not with_motion), float(with_motion))
+    d = state.q[None] - state.q[:, None]
+    r = d.norm(dim=-1, keepdim=True)
+    v = (state.q - state.past[-1]) / DT / model.motion.velocity_spread
+    push = v[None] - v[:, None] if with_motion else d / r
+    expected = torch.where((r > 0) & (r < RADIUS), push, 0.0).sum(1)
+    found = model.scaled_acceleration(state)
+    assert near(found, expected)
+    assert not near(found, -expected)

@@ -106,15 +106,17 @@ def circles(like: Trajectory) -> Trajectory:
 
 
 class Falling(torch.nn.Module):
-    """Says the same of all."""
+    """Says the same of all bodies, and nothing of edges."""
 
     def __init__(self, scaled: torch.Tensor) -> None:
         super().__init__()
         self.scaled = scaled
         self.dtype = torch.float64
 
-    def forward(self, of_node: torch.Tensor, *rest: object) -> torch.Tensor:
-        return self.scaled.expand(len(of_node), -1)
+    def forward(
+        self, of_node: torch.Tensor, of_edge: torch.Tensor, _: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.scaled.expand(len(of_node), -1), of_edge.new_zeros(len(of_edge), 2)
 
 
 def test_the_right_acceleration_has_no_error_and_another_has() -> None:
