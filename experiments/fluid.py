@@ -91,10 +91,7 @@ def measure(model: str, seed: str) -> dict[str, Any]:
     return {
         "settings": learned.settings,
         "seconds": {"training": seconds, "rollout, a step": rolled / STEPS},
-        "own energy": {
-            "change": float(drift.largest.max()),
-            "drift": float(drift.slope.abs().max()),
-        },
+        "own energy": kept,
         "learned": compared(found, truth),
         "two boxes of the engine": compared(one, other),
         "g(r)": {name: structure(path).tolist() for name, path in curves.items()},
