@@ -59,6 +59,16 @@ def load(source: str, **settings: Any) -> Dataset:
     return Dataset(path.stem, train, valid, test, f"from {path.name}")
 
 
+def load_to_test(source: str, **settings: Any) -> Dataset:
+    """As `load`, of what nothing is learned from: a file is all there to be tested on."""
+    path = Path(source)
+    if source in SOURCES or not path.is_file():
+        return load(source, **settings)
+    whole = read(path)
+    none = whole.frames(slice(0))
+    return Dataset(path.stem, none, none, whole, f"from {path.name}")
+
+
 def _looks_like_path(source: str) -> bool:
     return "/" in source or "\\" in source or Path(source).suffix.lower() in READERS
 

@@ -34,7 +34,10 @@ def evaluate(
         ),
     ] = None,
     on: Annotated[
-        str | None, typer.Option("--on", metavar="SOURCE", help="Other data: a name, or a file.")
+        str | None,
+        typer.Option(
+            "--on", metavar="SOURCE", help="Other data: a name, a folder, or a file, tested whole."
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -55,11 +58,11 @@ def evaluate(
 
     protocol = RolloutProtocol(integrator, dt, steps)
     with progress() as tell:
-        found, file = evaluate_in(run, protocol, on, settings or [], tell)
+        found, file, of = evaluate_in(run, protocol, on, settings or [], tell)
     said = found.settings
     bodies = " or ".join(map(str, said["bodies"]))
     print(
-        f"{said['model']}, {said['tested_integrator']}, steps of {said['tested_step']:g}: "
+        f"{said['model']}, {said['tested_integrator']}, steps of {said['tested_step']:g}: {of}, "
         f"{_counted(said['trajectories'], 'trajectory', 'trajectories')} of "
         f"{_counted(bodies, 'body', 'bodies')}, compared at "
         f"{_counted(said['states_compared'], 'time', 'times')}"

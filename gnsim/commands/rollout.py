@@ -41,7 +41,11 @@ def rollout(
     ] = None,
     on: Annotated[
         str | None,
-        typer.Option("--on", metavar="SOURCE", help="Of a simulator: other data, a name or file."),
+        typer.Option(
+            "--on",
+            metavar="SOURCE",
+            help="Of a simulator: other data: a name, a folder, or a file, of which all is taken.",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -75,7 +79,7 @@ def _rollout_of_simulator(
     out = out or run / "rollout.h5"
     _require_place(out)
     with progress() as tell:
-        found, truth, seen = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell)
+        found, truth, seen, of = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell)
     from gnsim.datasets import write, write_rollouts, write_vtk
     from gnsim.metrics import normalised_position_error
     from gnsim.simulators.rolling import lost
@@ -89,7 +93,10 @@ def _rollout_of_simulator(
         write(out, found)
     off = normalised_position_error(found, truth)[-1].median()
     steps = len(found) - 1 - seen
-    print(f"{steps} steps, relative position error at the end {float(off):.2g} (median)", end="; ")
+    print(
+        f"{of}: {steps} steps, relative position error at the end {float(off):.2g} (median)",
+        end="; ",
+    )
     print(f"written to {out}")
     if dead := int(lost(found).sum()):
         print(f"{dead} of {found.num_systems} diverged to no number")

@@ -14,6 +14,7 @@ from gnsim.errors import InputError
 from gnsim.report.scores import versions
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation
+from gnsim.simulators.tested_on import tested_part
 from gnsim.source_recipe import SourceRecipe
 from gnsim.visualize.evaluation import evaluation_figure
 from gnsim.visualize.style import rendered
@@ -68,6 +69,7 @@ def _told(data: SourceRecipe, own: bool) -> dict[str, Any]:
     """All by which the data can be had again, and known again."""
     return {
         "own": own,
+        "tested": tested_part(data, own),
         "source": data.source,
         "settings": _finite(as_mapping(data.data)),
         "content_hash": data.dataset.content_hash,

@@ -11,6 +11,7 @@ from gnsim.simulator import Simulator
 from gnsim.simulators.trained import TrainedSimulator
 from gnsim.state import Trajectory
 from gnsim.training.simulator_config import AUTO, METHODS
+from gnsim.windows import equal_interval
 
 #: by which a step may miss a whole number of frames
 _WHOLE = 1e-6
@@ -63,27 +64,16 @@ class RolloutProtocol:
 
     def require(self, trained: TrainedSimulator, truth: Trajectory) -> None:
         """Raises InputError where simulator, integrator and data do not go together."""
-        if truth.dim != trained.dim:
-            raise InputError(
-                f"data: wanted {trained.dim} dimensions, as trained, found {truth.dim}"
-            )
-        if absent := [name for name in trained.attributes if name not in truth.attributes]:
-            raise InputError(
-                f"data: wanted the attribute '{absent[0]}' of the training, found none"
-            )
-        types = set(truth.attributes.get(TYPE, torch.empty(0)).unique().tolist())
-        if trained.types and (unknown := types - set(trained.types)):
-            raise InputError(
-                f"data: {TYPE}: wanted those of the training, "
-                f"{', '.join(map(str, trained.types))}, found {min(unknown):g}"
-            )
-        other = set(truth.batch.bincount().tolist()) - {trained.bodies}
-        if trained.bodies is not None and other:
-            raise InputError(
-                f"data: wanted systems of {trained.bodies} bodies, as '{trained.name}' was "
-                f"trained for, found one of {min(other)}; {trained.for_other_bodies}"
-            )
+        _require_bodies(trained, truth)
         Simulator(trained.model, trained.method(self.integrator))
+        self._require_steps(trained, truth)
+
+    def _require_steps(self, trained: TrainedSimulator, truth: Trajectory) -> None:
+        """Raises InputError where steps are not those of the data, or there are too few."""
+        try:
+            equal_interval(truth.t)
+        except ValueError as error:
+            raise InputError(f"data: {error}") from error
         stride, substeps = self.frames_and_substeps(trained, truth)
         if trained.remembered and (stride, substeps) != (1, 1):
             raise InputError(
@@ -102,3 +92,23 @@ class RolloutProtocol:
                 f"--steps: wanted at most {most}, the held-out steps of this length, found "
                 f"{self.steps or 1}"
             )
+
+
+def _require_bodies(trained: TrainedSimulator, truth: Trajectory) -> None:
+    """Raises InputError for bodies that are of another kind than those of the training."""
+    if truth.dim != trained.dim:
+        raise InputError(f"data: wanted {trained.dim} dimensions, as trained, found {truth.dim}")
+    if absent := [name for name in trained.attributes if name not in truth.attributes]:
+        raise InputError(f"data: wanted the attribute '{absent[0]}' of the training, found none")
+    types = set(truth.attributes.get(TYPE, torch.empty(0)).unique().tolist())
+    if trained.types and (unknown := types - set(trained.types)):
+        raise InputError(
+            f"data: {TYPE}: wanted those of the training, "
+            f"{', '.join(map(str, trained.types))}, found {min(unknown):g}"
+        )
+    other = set(truth.batch.bincount().tolist()) - {trained.bodies}
+    if trained.bodies is not None and other:
+        raise InputError(
+            f"data: wanted systems of {trained.bodies} bodies, as '{trained.name}' was "
+            f"trained for, found one of {min(other)}; {trained.for_other_bodies}"
+        )

@@ -18,7 +18,7 @@ from gnsim.simulators.held_out import require_held_out, require_same_kind
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe, recipe_in
 from gnsim.simulators.rolling import followed
-from gnsim.simulators.tested_on import elsewhere, true_hamiltonian
+from gnsim.simulators.tested_on import elsewhere, tested_part, true_hamiltonian
 from gnsim.simulators.trained import TrainedSimulator
 from gnsim.source_recipe import SourceRecipe, run_folder
 from gnsim.state import Trajectory
@@ -30,12 +30,22 @@ Progress = Callable[[str, int, int, str], None]
 _MODEL = "model.ckpt"
 
 
+class Evaluated(NamedTuple):
+    """An evaluation, its table, and which data it is `of`, in words."""
+
+    found: Evaluation
+    file: Path
+    of: str
+
+
 class BesideTruth(NamedTuple):
-    """A rollout, and the data over the same times; so many frames were `seen` and not predicted."""
+    """A rollout, and the data over the same times, which `of` tells in words; so many frames were
+    `seen` and not predicted."""
 
     predicted: Trajectory
     truth: Trajectory
     seen: int
+    of: str
 
 
 @one_thread()
@@ -61,10 +71,11 @@ def evaluate_in(
     source: str | None,
     settings: Sequence[str],
     tell: Progress,
-) -> tuple[Evaluation, Path]:
-    """What a run folder trained, over held-out trajectories; the table, and where it is.
+) -> Evaluated:
+    """What a run folder trained, over held-out trajectories.
 
-    Those of its own data, or of `source` or its own source with other `settings` of the data.
+    Those of its own data, or of `source` or its own source with other `settings` of the data; all
+    of a file that is not its own.
 
     Raises:
         InputError: no run folder, nothing trained in it, or data or settings that do not go with
@@ -76,7 +87,8 @@ def evaluate_in(
     truth, hamiltonian = there.dataset.test, true_hamiltonian(there)
     with RunFolder(path) as folder:
         found = evaluate(simulator, truth, protocol, hamiltonian, tell)
-        return found, write_evaluation(found, folder, there, own=there is recipe)
+        file = write_evaluation(found, folder, there, own=there is recipe)
+    return Evaluated(found, file, tested_part(there, there is recipe))
 
 
 @one_thread()
@@ -87,7 +99,7 @@ def roll_out_in(
     settings: Sequence[str],
     tell: Progress,
 ) -> BesideTruth:
-    """What a run folder trained, rolled out over held-out trajectories.
+    """What a run folder trained, rolled out over the trajectories that `evaluate_in` tests on.
 
     Raises as `evaluate_in` does.
     """
@@ -99,7 +111,8 @@ def roll_out_in(
     seen = simulator.remembered
     truth = test.frames(slice(0, None, stride)).frames(slice(seen + len(found)))
     q, p = (torch.cat([getattr(truth, x)[:seen], getattr(found, x)]) for x in ("q", "p"))
-    return BesideTruth(replace(found, t=truth.t, q=q, p=p), truth, seen)
+    of = tested_part(there, there is recipe)
+    return BesideTruth(replace(found, t=truth.t, q=q, p=p), truth, seen, of)
 
 
 def _beside_data(

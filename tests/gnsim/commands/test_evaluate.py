@@ -10,7 +10,7 @@ import torch
 from simulator_runs import SOURCE, TINY, refused
 
 from gnsim.cli import run
-from gnsim.datasets import simulate, write
+from gnsim.datasets import read, simulate, write
 from gnsim.simulators import SimulatorRecipe
 from gnsim.simulators.tested_on import elsewhere
 from gnsim.state import Trajectory, Units
@@ -197,13 +197,51 @@ def test_a_file_is_not_split_anew_to_be_tested_on(
     for more in (["data.seed=1"], ["--on", str(file), "data.seed=1"]):
         assert "would be split anew" in refused(["evaluate", str(folder), *more], capsys)
     copy = shutil.copy(file, tmp_path / "copy.h5")
-    on_copy = ["evaluate", str(folder), "--on", str(copy), "data.seed=1"]
+    on_copy = ["evaluate", str(folder), "--on", str(copy)]
     assert "wanted trajectories that were not learned from" in refused(on_copy, capsys)
+    assert "data.seed': wanted none with a file" in refused([*on_copy, "data.seed=1"], capsys)
     assert not (folder / "evaluation").exists()
     assert run(["evaluate", str(folder), "--on", str(file)]) == 0
     told = capsys.readouterr().out
+    assert "the held-out part of a.h5, 2 trajectories" in told
     assert (
         "no true energy: the law of these data is not known" in told and "energy_rmse" not in told
     )
     (json_file,) = (folder / "evaluation").glob("*.json")
     assert json_file.stem == "RK4-dt1-7states"
+
+
+def test_all_of_another_file_is_tested_on(
+    of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    """Also one that is too short to be split, where the part to test would be cut out of time."""
+    other = simulate("spring", trajectories=2, bodies=3, dim=2, frames=5, seed=1)
+    write(tmp_path / "b.h5", other)
+    on_b = [str(of_a_file[1]), "--on", str(tmp_path / "b.h5")]
+    assert run(["evaluate", *on_b]) == 0
+    told = "all of b.h5, 2 trajectories of 3 bodies, compared at 4 times"
+    assert told in capsys.readouterr().out
+    (file,) = (of_a_file[1] / "evaluation").glob("*-b-*.json")
+    assert json.loads(file.read_text())["data"]["tested"] == "all of b.h5"
+    assert run(["rollout", *on_b, "--out", str(tmp_path / "path.npz")]) == 0
+    assert "all of b.h5: 4 steps" in capsys.readouterr().out
+    assert torch.equal(read(tmp_path / "path.npz").q[0], other.q[0])
+
+
+def test_a_file_with_uneven_times_is_not_tested_on(
+    of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    other = simulate("spring", trajectories=2, bodies=3, dim=2, frames=8, seed=1)
+    write(tmp_path / "b.h5", replace(other, t=other.t**1.1))
+    command = ["evaluate", str(of_a_file[1]), "--on", str(tmp_path / "b.h5")]
+    assert "data: t[1]" in (said := refused(command, capsys)) and "wanted even steps" in said
+
+
+def test_of_a_folder_the_part_for_tests_is_tested_on(
+    of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    for seed, part in enumerate(("train", "valid", "test"), 1):
+        path = simulate("spring", trajectories=seed, bodies=3, dim=2, frames=8, seed=seed)
+        write(tmp_path / f"{part}.h5", path)
+    assert run(["evaluate", str(of_a_file[1]), "--on", str(tmp_path)]) == 0
+    assert f"test.h5 of {tmp_path.name}, 3 trajectories" in capsys.readouterr().out
