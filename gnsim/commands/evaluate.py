@@ -60,12 +60,10 @@ def evaluate(
     with progress() as tell:
         found, file, of = evaluate_in(run, protocol, on, settings or [], tell)
     said = found.settings
-    bodies = " or ".join(map(str, said["bodies"]))
+    times = "1 time" if said["states_compared"] == 1 else f"{said['states_compared']} times"
     print(
         f"{said['model']}, {said['tested_integrator']}, steps of {said['tested_step']:g}: {of}, "
-        f"{_counted(said['trajectories'], 'trajectory', 'trajectories')} of "
-        f"{_counted(bodies, 'body', 'bodies')}, compared at "
-        f"{_counted(said['states_compared'], 'time', 'times')}"
+        f"{found.systems}, compared at {times}"
     )
     if found.diverged:
         lost = f", {said['not_finite']} to no number" if said["not_finite"] else ""
@@ -79,7 +77,3 @@ def evaluate(
         f"diverged: beyond {said['divergence_threshold']:g}{unknown}",
         file.parent,
     )
-
-
-def _counted(count: int | str, one: str, many: str) -> str:
-    return f"{count} {one if str(count) == '1' else many}"

@@ -12,6 +12,8 @@ from gnsim.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from gnsim.discovery import Rollout
+    from gnsim.simulators.runs import BesideTruth
+    from gnsim.state import Trajectory
 
 
 class Of(StrEnum):
@@ -79,24 +81,32 @@ def _rollout_of_simulator(
     out = out or run / "rollout.h5"
     _require_place(out)
     with progress() as tell:
-        found, truth, seen, of = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell)
+        beside = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell)
+    _write_beside(out, beside.predicted, beside.truth)
+    _tell(beside, out)
+
+
+def _write_beside(out: Path, predicted: "Trajectory", truth: "Trajectory") -> None:
     from gnsim.datasets import write, write_rollouts, write_vtk
-    from gnsim.metrics import normalised_position_error
-    from gnsim.simulators.rolling import lost
 
     if not out.suffix:
         out.mkdir(exist_ok=True)
-        write_rollouts(out, found, truth)
+        write_rollouts(out, predicted, truth)
     elif out.suffix.lower() == ".pvd":
-        write_vtk(out, found)
+        write_vtk(out, predicted)
     else:
-        write(out, found)
-    off = normalised_position_error(found, truth)[-1].median()
-    steps = len(found) - 1 - seen
-    print(
-        f"{of}: {steps} steps, relative position error at the end {float(off):.2g} (median)",
-        end="; ",
-    )
+        write(out, predicted)
+
+
+def _tell(beside: "BesideTruth", out: Path) -> None:
+    """How far off a rollout of a simulator ends up; exits with 3 where systems are lost."""
+    from gnsim.metrics import normalised_position_error
+    from gnsim.simulators.rolling import lost
+
+    found = beside.predicted
+    off = float(normalised_position_error(found, beside.truth, beside.spread)[-1].median())
+    steps = len(found) - 1 - beside.seen
+    print(f"{beside.of}: {steps} steps, relative position error at the end {off:.2g} (median)")
     print(f"written to {out}")
     if dead := int(lost(found).sum()):
         print(f"{dead} of {found.num_systems} diverged to no number")

@@ -28,10 +28,10 @@ _COLUMNS = ("mean", "median", "p99")
 
 def table(found: Evaluation) -> str:
     """The rows in columns, for a terminal."""
-    lines = [f"{'':24}{'mean':>11}{'median':>11}{'99 in 100':>11}"]
+    lines = [f"{'':34}{'mean':>11}{'median':>11}{'99 in 100':>11}"]
     for row in found.rows:
         numbers = "".join(f"{getattr(row, name):>11.3g}" for name in _COLUMNS)
-        lines.append(f"{row.name:24}{numbers}  {row.unit}".rstrip())
+        lines.append(f"{row.name:34}{numbers}  {row.unit}".rstrip())
     return "\n".join(lines)
 
 

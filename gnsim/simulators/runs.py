@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gnsim.discovery.threads import one_thread
 from gnsim.errors import InputError
@@ -17,7 +19,7 @@ from gnsim.simulators.files import require_place, write_evaluation
 from gnsim.simulators.held_out import require_held_out, require_same_kind
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe, recipe_in
-from gnsim.simulators.rolling import followed
+from gnsim.simulators.rolling import followed, whole_spread
 from gnsim.simulators.tested_on import elsewhere, tested_part, true_hamiltonian
 from gnsim.simulators.trained import TrainedSimulator
 from gnsim.source_recipe import SourceRecipe, run_folder
@@ -39,13 +41,16 @@ class Evaluated(NamedTuple):
 
 
 class BesideTruth(NamedTuple):
-    """A rollout, and the data over the same times, which `of` tells in words; so many frames were
-    `seen` and not predicted."""
+    """A rollout, and the data over the same times, which `of` tells in words.
+
+    So many frames were `seen` and not predicted; `spread` is that of all positions of the data.
+    """
 
     predicted: Trajectory
     truth: Trajectory
     seen: int
     of: str
+    spread: Float[Tensor, " systems"]
 
 
 @one_thread()
@@ -112,7 +117,9 @@ def roll_out_in(
     truth = test.frames(slice(0, None, stride)).frames(slice(seen + len(found)))
     q, p = (torch.cat([getattr(truth, x)[:seen], getattr(found, x)]) for x in ("q", "p"))
     of = tested_part(there, there is recipe)
-    return BesideTruth(replace(found, t=truth.t, q=q, p=p), truth, seen, of)
+    return BesideTruth(
+        replace(found, t=truth.t, q=q, p=p), truth, seen, of, whole_spread(simulator, test)
+    )
 
 
 def _beside_data(
