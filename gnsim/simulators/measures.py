@@ -73,18 +73,23 @@ def measures(of: Compared) -> Iterator[Measure]:
     path, truth, units = of.path, of.truth, of.truth.units
     for name, unit, values in _errors(of):
         yield name, unit, torch.where(of.dead | values.isnan(), torch.inf, values)
-        if name == "q_rmse":
-            for baseline, moved in of.baselines.items():
-                yield f"q_rmse_of_{baseline}", unit, rmse_of_systems(moved, truth).q
+        yield from _to_compare(name, unit, of)
     if of.material:
         yield _of_clouds(of)
-    if truth.walls is not None:
-        yield "beyond_walls_of_truth", units.length, beyond_walls(truth)
     diverged = valid_prediction_time(path, truth, DIVERGED, of.spread)
     yield "diverged", "share", (diverged < truth.t[-1] - truth.t[0]).to(diverged)
     yield "divergence_time", units.time, diverged
     valid = valid_prediction_time(path, truth, VALID, of.spread)
     yield "valid_prediction_time", units.time, valid
+
+
+def _to_compare(name: str, unit: str, of: Compared) -> Iterator[Measure]:
+    """The same as a measure of `name`, but of what the rollout is to be held against."""
+    if name == "q_rmse":
+        for baseline, moved in of.baselines.items():
+            yield f"{name}_of_{baseline}", unit, rmse_of_systems(moved, of.truth).q
+    if name == "beyond_walls":
+        yield f"{name}_of_truth", unit, beyond_walls(of.truth)
 
 
 def _errors(of: Compared) -> Iterator[Measure]:
