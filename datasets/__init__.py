@@ -7,7 +7,7 @@ from gnsim.datasets.checks import check
 from gnsim.datasets.dataset import Dataset, Source
 from gnsim.datasets.files import read, read_pickled, write
 from gnsim.datasets.findings import CheckReport, DataError, Finding
-from gnsim.datasets.loading import SOURCES, load, load_to_test
+from gnsim.datasets.loading import SOURCES, default_radius, load, load_to_test
 from gnsim.datasets.rollouts import write_rollouts
 from gnsim.datasets.systems import SYSTEMS, dynamics, hamiltonian, simulate
 from gnsim.datasets.vtk import write_vtk
@@ -21,6 +21,7 @@ __all__ = [
     "Finding",
     "Source",
     "check",
+    "default_radius",
     "dynamics",
     "hamiltonian",
     "load",

@@ -69,6 +69,9 @@ def _train_simulator(
         raise InputError("simulator.model: wanted --model alone to name it; leave the setting out")
     recipe = SimulatorRecipe.of(source, seed, [*settings, f"simulator.model={model}"])
     folder = out or Path("runs") / f"{Path(recipe.source).stem}-{model}-{seed}"
+    radius = recipe.config.simulator.radius
+    if radius is not None and not any(word.startswith("simulator.radius=") for word in settings):
+        print(f"simulator.radius={radius:g}: the default_connectivity_radius of metadata.json")
     with progress() as tell:
         fitted = train_simulator_into(folder, recipe, tell)
     error = fitted.validation_error

@@ -207,17 +207,17 @@ def check_radius(train: Trajectory, config: SimulatorConfig) -> None:
     where a batch has more pairs of bodies that see each other than there is memory for."""
     if issubclass(SIMULATORS[config.model], StateMLP):
         return
-    everywhere = config.radius is None
-    each = train.pairs_per_system if everywhere else _pairs_within(train, config.radius)
+    radius = config.radius
+    each = train.pairs_per_system if radius is None else _pairs_within(train, radius)
     each *= config.passes if config.remembered else 1
     if config.graphs * each > _MOST_PAIRS:
         fewer = math.floor(_MOST_PAIRS / each)
         some = f", or simulator.graphs={fewer} or fewer" if fewer else ""
         passes = f", each in {config.passes} passes" if config.remembered else ""
         raise InputError(
-            f"simulator.radius: wanted {'one' if everywhere else 'a smaller one'}, for a batch of "
-            f"{config.graphs} systems has {config.graphs * each:.0f} pairs of bodies that see each "
-            f"other{passes} (at most {_MOST_PAIRS}); give it{some}"
+            f"simulator.radius: wanted {'one' if radius is None else 'a smaller one'}, for a batch "
+            f"of {config.graphs} systems has {config.graphs * each:.0f} pairs of bodies that see "
+            f"each other{passes} (at most {_MOST_PAIRS}); give it{some}"
         )
 
 

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from simulator_runs import PAST, SOURCE, TINY, refused
+from simulator_runs import DATA, PAST, SOURCE, TINY, refused
 
 from gnsim.cli import run
+from gnsim.datasets import simulate, write
 from gnsim.models.simulators import SIMULATORS
+from gnsim.simulators import SimulatorRecipe
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -104,3 +106,24 @@ def test_killed_and_started_again_it_ends_in_the_same_bits(tmp_path: Path) -> No
     assert run([*command, "--out", str(killed)]) == 0
     for name in ("model.ckpt", "training.csv"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_radius_that_the_data_name_is_learned_with_and_kept(
+    capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    for part in ("train", "valid", "test"):
+        write(tmp_path / f"{part}.h5", simulate("spring", **DATA))
+    (tmp_path / "metadata.json").write_text('{"dt": 1, "default_connectivity_radius": 4.5}')
+    out, kept = tmp_path / "run", "simulator.radius=4.5: the default_connectivity_radius"
+    command = ["train", str(tmp_path), *TINY, "--out", str(out), "--model"]
+    for _ in range(2):  # the same command goes on with the run
+        assert run([*command, "gns", *PAST]) == 0
+        assert kept in capsys.readouterr().out
+        assert SimulatorRecipe.read(out).config.simulator.radius == 4.5
+    for source, settings, radius in (
+        (tmp_path, ["simulator.model=gns", "simulator.radius=3.5"], 3.5),
+        (tmp_path, ["simulator.model=ogn"], None),
+        (tmp_path / "test.h5", ["simulator.model=gns"], 4.5),
+        ("spring", ["simulator.model=gns"], None),
+    ):
+        assert SimulatorRecipe.of(source, 0, settings).config.simulator.radius == radius
