@@ -5,7 +5,7 @@ if __name__ == "datasets":
 
 from gnsim.datasets.checks import check
 from gnsim.datasets.dataset import Dataset, Source
-from gnsim.datasets.files import read, read_pickled, write
+from gnsim.datasets.files import read, read_pickled, require_writable, write
 from gnsim.datasets.findings import CheckReport, DataError, Finding
 from gnsim.datasets.loading import SOURCES, default_radius, load, load_to_test
 from gnsim.datasets.rollouts import write_rollouts
@@ -28,6 +28,7 @@ __all__ = [
     "load_to_test",
     "read",
     "read_pickled",
+    "require_writable",
     "simulate",
     "write",
     "write_rollouts",

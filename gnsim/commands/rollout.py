@@ -2,6 +2,7 @@
 
 import math
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,8 +54,8 @@ def rollout(
         Path | None,
         typer.Option(
             help="FILE.npz or FILE.h5; else rollout.npz in the folder of the run, of a simulator "
-            "rollout.h5. Of a simulator also FILE.pvd for ParaView, or a folder for rollout_0.npz, "
-            "... beside the truth under LagrangeBench's names.",
+            "rollout.h5. Of a simulator also FILE.pvd for ParaView (FILE_0.pvd, ... of several "
+            "trajectories), or a folder for rollout_0.npz, ... beside the truth under LagrangeBench's names.",
         ),
     ] = None,
     debug: Debug = False,
@@ -81,24 +82,34 @@ def _rollout_of_simulator(
     out = out or run / "rollout.h5"
     _require_place(out)
     with progress() as tell:
-        beside = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell)
-    _write_beside(out, beside.predicted, beside.truth)
-    _tell(beside, out)
+        accept = partial(_require_fit, out)
+        beside = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell, accept)
+    paths = _write_beside(out, beside.predicted, beside.truth)
+    _tell(beside, paths[0] if len(paths) == 1 else f"{paths[0]} to {paths[-1].name}")
 
 
-def _write_beside(out: Path, predicted: "Trajectory", truth: "Trajectory") -> None:
+def _require_fit(out: Path, truth: "Trajectory") -> None:
+    """Raises ValueError where the file could not hold rollouts along `truth`."""
+    from gnsim.datasets import require_writable
+    from gnsim.datasets.formats import WRITERS
+
+    if out.suffix.lower() in WRITERS:
+        require_writable(out, truth)
+
+
+def _write_beside(out: Path, predicted: "Trajectory", truth: "Trajectory") -> list[Path]:
     from gnsim.datasets import write, write_rollouts, write_vtk
 
     if not out.suffix:
         out.mkdir(exist_ok=True)
-        write_rollouts(out, predicted, truth)
-    elif out.suffix.lower() == ".pvd":
-        write_vtk(out, predicted)
-    else:
-        write(out, predicted)
+        return write_rollouts(out, predicted, truth)
+    if out.suffix.lower() == ".pvd":
+        return write_vtk(out, predicted)
+    write(out, predicted)
+    return [out]
 
 
-def _tell(beside: "BesideTruth", out: Path) -> None:
+def _tell(beside: "BesideTruth", place: Path | str) -> None:
     """How far off a rollout of a simulator ends up; exits with 3 where systems are lost."""
     from gnsim.metrics import normalised_position_error
     from gnsim.simulators.rolling import lost
@@ -107,7 +118,7 @@ def _tell(beside: "BesideTruth", out: Path) -> None:
     off = float(normalised_position_error(found, beside.truth, beside.spread)[-1].median())
     steps = len(found) - 1 - beside.seen
     print(f"{beside.of}: {steps} steps, relative position error at the end {off:.2g} (median)")
-    print(f"written to {out}")
+    print(f"written to {place}")
     if dead := int(lost(found).sum()):
         print(f"{dead} of {found.num_systems} diverged to no number")
         raise typer.Exit(ExitCode.DIVERGED)

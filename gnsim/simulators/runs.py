@@ -103,14 +103,17 @@ def roll_out_in(
     source: str | None,
     settings: Sequence[str],
     tell: Progress,
+    accept: Callable[[Trajectory], None] = lambda truth: None,
 ) -> BesideTruth:
     """What a run folder trained, rolled out over the trajectories that `evaluate_in` tests on.
 
-    Raises as `evaluate_in` does.
+    `accept` is told these before anything long begins, and may refuse them. Raises as `evaluate_in`
+    does.
     """
     recipe = recipe_in(path)
     simulator, there = _beside_data(path, recipe, protocol, source, settings)
     test = there.dataset.test
+    accept(test)
     found, _ = followed(simulator, test, protocol, tell)
     stride, _ = protocol.frames_and_substeps(simulator, test)
     seen = simulator.remembered

@@ -1,5 +1,6 @@
 """``gnsim rollout`` of simulators: the files that it writes, and what it refuses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from simulator_runs import DATA, PAST, SOURCE, TINY, refused
 
 from gnsim.cli import run
 from gnsim.datasets import load as load_data
-from gnsim.datasets import read
+from gnsim.datasets import read, simulate, write
 
 
 def test_rollouts_are_written_in_all_formats(
@@ -42,6 +43,24 @@ def test_rollouts_on_other_data_begin_after_what_is_remembered(
     assert len(path) == len(truth) == 8
     assert torch.equal(path.q[:3], truth.q[:3])
     assert not torch.equal(path.q[3], truth.q[3])
+
+
+def test_what_no_file_can_hold_is_refused_before_the_rollout(
+    trained: Path, capsys: pytest.CaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.h5"
+    small, large = (simulate("spring", **{**DATA, "bodies": n, "seed": n}) for n in (3, 4))
+    fields = {
+        name: torch.cat([getattr(small, name), getattr(large, name)], 1) for name in ("q", "p")
+    }
+    batch = torch.cat([small.batch, large.batch + small.num_systems])
+    attributes = {k: torch.cat([x, large.attributes[k]]) for k, x in small.attributes.items()}
+    write(other, replace(small, **fields, batch=batch, attributes=attributes))
+    on_other = ["rollout", str(trained), "--on", str(other), "--out"]
+    assert run([*on_other, str(tmp_path / "a.h5")]) == 0
+    monkeypatch.setattr("gnsim.simulators.runs.followed", lambda *_: pytest.fail("rolled out"))
+    words = "wanted as many bodies in every trajectory, found 3 to 4; write .h5 instead"
+    assert words in refused([*on_other, str(tmp_path / "a.npz")], capsys)
 
 
 @pytest.mark.parametrize(
