@@ -55,7 +55,8 @@ def rollout(
         typer.Option(
             help="FILE.npz or FILE.h5; else rollout.npz in the folder of the run, of a simulator "
             "rollout.h5. Of a simulator also FILE.pvd for ParaView (FILE_0.pvd, ... of several "
-            "trajectories), or a folder for rollout_0.npz, ... beside the truth under LagrangeBench's names.",
+            "trajectories), or a folder for rollout_0.npz, ... beside the truth under "
+            "LagrangeBench's names.",
         ),
     ] = None,
     debug: Debug = False,

@@ -7,6 +7,8 @@ from gnsim.errors import InputError
 
 #: the one that laws are distilled from
 _PAIRS = "pairs"
+#: what the error of a simulator is over, where it is not that nothing moves
+_UNLEARNED = {"gns": "no acceleration", "interaction": "constant velocity"}
 
 
 def train(
@@ -76,4 +78,5 @@ def _train_simulator(
         fitted = train_simulator_into(folder, recipe, tell)
     error = fitted.validation_error
     remark = "" if error < 1 else ", which is no better"
-    show(f"error of held-out windows, over that of standing still: {error:.3g}{remark}", folder)
+    unlearned = _UNLEARNED.get(model, "standing still")
+    show(f"error of held-out windows, over that of {unlearned}: {error:.3g}{remark}", folder)

@@ -52,11 +52,19 @@ class RolloutProtocol:
         frames = self.step(trained) / truth.interval
         stride, parts = max(1, round(frames)), max(1, round(1 / frames))
         if abs(frames * parts / stride - 1) > _WHOLE:
-            raise InputError(
-                f"--dt: wanted a step of a whole number of frames, or of one over such a number, "
-                f"found {frames:g} frames of {truth.interval:g}; give another factor"
+            raise self._no_step(
+                trained, truth, "of a whole number of frames, or of one over such a number"
             )
         return stride, parts * trained.substeps
+
+    def _no_step(self, trained: TrainedSimulator, truth: Trajectory, wanted: str) -> InputError:
+        """What to do about a step that is not `wanted`: of the factor, where one was given."""
+        found = f"found {self.step(trained):g}, and frames {truth.interval:g} apart"
+        if self.factor != 1:
+            return InputError(f"--dt: wanted a step {wanted}, {found}; give another factor")
+        return InputError(
+            f"data: wanted a step {wanted}, {found}; give data with frames {trained.step:g} apart"
+        )
 
     def step(self, trained: TrainedSimulator) -> float:
         """The time that a step takes."""
@@ -76,16 +84,18 @@ class RolloutProtocol:
             raise InputError(f"data: {error}") from error
         stride, substeps = self.frames_and_substeps(trained, truth)
         if trained.remembered and (stride, substeps) != (1, 1):
-            raise InputError(
-                f"--dt: wanted 1, and frames {trained.step:g} apart: '{trained.name}' knows no "
-                f"other step, found {self.step(trained):g} and {truth.interval:g}"
+            raise self._no_step(
+                trained,
+                truth,
+                f"of one frame and of {trained.step:g}: '{trained.name}' knows no other",
             )
         most = (len(truth) - 1) // stride - trained.remembered
         if most < 1:
+            chosen = self.factor != 1
             raise InputError(
-                f"--dt: wanted a step within the held-out data, {len(truth) - 1} frames of "
-                f"{truth.interval:g}, found {stride} frames after {trained.remembered}; give a "
-                "smaller factor, or longer data"
+                f"{'--dt' if chosen else 'data'}: wanted a step within {len(truth) - 1} frames of "
+                f"{truth.interval:g}, found {stride} frames after {trained.remembered}; give "
+                f"{'a smaller factor, or ' if chosen else ''}longer data"
             )
         if not 1 <= (self.steps or 1) <= most:
             raise InputError(

@@ -82,8 +82,24 @@ def _is_own(recipe: SourceRecipe, source: str) -> bool:
     return Path(source).resolve() == Path(recipe.source).resolve()
 
 
+def _refuse_of_sample(source: str, settings: Sequence[str]) -> None:
+    """Raises InputError for settings of what a ready-made sample was simulated by."""
+    name = source.removesuffix("-sample")
+    if name == source:
+        return
+    ready, simulated = (as_mapping(SOURCES[x].settings()) for x in (source, name))
+    for setting in settings:
+        key = setting.partition("=")[0].removeprefix("data.")
+        if key in simulated and key not in ready:
+            raise InputError(
+                f"setting 'data.{key}': wanted none of a simulation, for {source} is ready-made; "
+                f"give --on {name} {setting}, which simulates"
+            )
+
+
 def _with(recipe: SourceRecipe, settings: Sequence[str]) -> SourceRecipe:
     """The built-in source with other settings; `recipe` itself where they are its own."""
+    _refuse_of_sample(recipe.source, settings)
     mine = [f"data.{k}={v}" for k, v in as_mapping(recipe.data).items() if v is not None]
     seeded = _is_simulated(recipe)
     other = [f"data.seed={recipe.data.seed + 1}"] if seeded else []

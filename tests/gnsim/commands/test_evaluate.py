@@ -11,6 +11,7 @@ from simulator_runs import SOURCE, TINY, refused
 
 from gnsim.cli import run
 from gnsim.datasets import read, simulate, write
+from gnsim.errors import InputError
 from gnsim.simulators import SimulatorRecipe
 from gnsim.simulators.tested_on import elsewhere
 from gnsim.state import Trajectory, Units
@@ -209,6 +210,14 @@ def test_a_file_is_not_split_anew_to_be_tested_on(
     )
     (json_file,) = (folder / "evaluation").glob("*.json")
     assert json_file.stem == "RK4-dt1-7states"
+
+
+def test_settings_of_what_a_sample_was_made_by_name_their_source() -> None:
+    sample = SimulatorRecipe.of("water-drop-sample", 0)
+    with pytest.raises(InputError, match=r"give --on water-drop data\.particles=300, which"):
+        elsewhere(sample, None, ["data.particles=300"])
+    with pytest.raises(InputError, match=r"did you mean 'data\.seed'"):
+        elsewhere(sample, None, ["data.sed=300"])
 
 
 def test_all_of_another_file_is_tested_on(

@@ -62,6 +62,8 @@ def test_each_trains_and_is_evaluated(
     folder = tmp_path / name
     more = PAST if name == "gns" else []
     assert run(["train", *SOURCE, *TINY, *more, "--model", name, "--out", str(folder)]) == 0
+    unlearned = {"gns": "no acceleration", "interaction": "constant velocity"}
+    assert f"over that of {unlearned.get(name, 'standing still')}:" in capsys.readouterr().out
     names = {path.name for path in folder.iterdir()}
     assert names == {"config.yaml", "model.ckpt", "training.csv", "checkpoints"}
     assert run(["evaluate", str(folder), "--steps", "3"]) == 0
