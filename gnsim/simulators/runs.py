@@ -30,12 +30,17 @@ from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 Progress = Callable[[str, int, int, str], None]
 
 _MODEL = "model.ckpt"
+_USUAL = RolloutProtocol()
+
+
+def _silent(what: str, done: int, of: int, remark: str) -> None:
+    """Progress that nobody watches."""
 
 
 class Evaluated(NamedTuple):
     """An evaluation, its table, and which data it is `of`, in words."""
 
-    found: Evaluation
+    evaluation: Evaluation
     file: Path
     of: str
 
@@ -54,7 +59,9 @@ class BesideTruth(NamedTuple):
 
 
 @one_thread()
-def train_simulator_into(path: Path, recipe: SimulatorRecipe, tell: Progress) -> FittedSimulator:
+def train_simulator_into(
+    path: Path, recipe: SimulatorRecipe, tell: Progress = _silent
+) -> FittedSimulator:
     """The simulator of `recipe` into a run folder; training goes on from where it stands there."""
 
     def relay(step: int, steps: int, error: float) -> None:
@@ -72,10 +79,10 @@ def train_simulator_into(path: Path, recipe: SimulatorRecipe, tell: Progress) ->
 @one_thread()
 def evaluate_in(
     path: Path,
-    protocol: RolloutProtocol,
-    source: str | None,
-    settings: Sequence[str],
-    tell: Progress,
+    protocol: RolloutProtocol = _USUAL,
+    source: str | None = None,
+    settings: Sequence[str] = (),
+    tell: Progress = _silent,
 ) -> Evaluated:
     """What a run folder trained, over held-out trajectories.
 
@@ -99,10 +106,10 @@ def evaluate_in(
 @one_thread()
 def roll_out_in(
     path: Path,
-    protocol: RolloutProtocol,
-    source: str | None,
-    settings: Sequence[str],
-    tell: Progress,
+    protocol: RolloutProtocol = _USUAL,
+    source: str | None = None,
+    settings: Sequence[str] = (),
+    tell: Progress = _silent,
     accept: Callable[[Trajectory], None] = lambda truth: None,
 ) -> BesideTruth:
     """What a run folder trained, rolled out over the trajectories that `evaluate_in` tests on.

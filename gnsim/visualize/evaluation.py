@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @styled
 def evaluation_figure(found: "Evaluation", data: str) -> Figure:
-    """Median over trajectories, and the 99th percentile, of each curve over time.
+    """Median over trajectories, and the 99th percentile, of each curve over time; one is itself.
 
     `data` is the name of what was rolled out. A cross is where a trajectory ended, for its numbers
     were not finite from there on.
@@ -74,7 +74,8 @@ def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
 
 def _draw(axes: Axes, t: np.ndarray, curve: Float[Tensor, "time systems"]) -> None:
     """Both quantiles, from the first step on; nothing is drawn where it is zero or infinite."""
-    for share, colour, name in ((0.5, LAW, "median"), (0.99, NETWORK, "99 in 100 below")):
+    shares = ((0.5, LAW, "median"), (0.99, NETWORK, "99 in 100 below"))
+    for share, colour, name in shares if curve.shape[1] > 1 else ((0.5, LAW, "error"),):
         line = quantile(curve, share).numpy()
         drawn = np.where((line > 0) & np.isfinite(line), line, np.nan)
         axes.plot(t[1:], drawn[1:], color=colour, label=name)

@@ -163,4 +163,4 @@ def test_the_figure_has_units_and_counts_and_marks_ends() -> None:
     alive = measured(simulator(0.9), fall(1))
     (position, _) = evaluation_figure(alive, "drops").axes
     assert "1 trajectory of 3 bodies" in position.get_title(loc="left")
-    assert "ended" not in [line.get_label() for line in position.get_lines()]
+    assert [line.get_label() for line in position.get_lines()] == ["error", "valid below"]
