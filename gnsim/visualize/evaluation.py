@@ -59,7 +59,7 @@ def _labels(units: Units) -> dict[str, str]:
     """What each curve is of, by its name; but for the squared error all are ratios."""
     return {
         "position": "position error over spread",
-        "position MSE": with_unit("squared error of a coordinate", units.area),
+        "position MSE": with_unit("position MSE", units.area),
         "energy": f"|H {MINUS} H true| over max(|H|, T)",
         "own energy": f"own |H(t) {MINUS} H(0)| over max T",
     }

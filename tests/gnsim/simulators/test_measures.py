@@ -155,7 +155,7 @@ def test_the_figure_has_units_and_counts_and_marks_ends() -> None:
         "drops, 2 trajectories of 3 bodies",
         "falling by Jumps in steps of 0.1 s",
     ]
-    assert squares.get_ylabel() == "squared error of a coordinate (m^2)"
+    assert squares.get_ylabel() == "position MSE (m^2)"
     assert squares.get_xlabel() == "time (s)"
     (cross,) = [line for line in position.get_lines() if line.get_label() == "ended"]
     lost = int(found.curves["position"][:, 0].isfinite().sum()) - 1
