@@ -5,9 +5,9 @@ if __name__ == "datasets":
 
 from gnsim.datasets.checks import check
 from gnsim.datasets.dataset import Dataset, Source
-from gnsim.datasets.files import read, read_pickled, write
+from gnsim.datasets.files import read, read_pickled, require_writable, write
 from gnsim.datasets.findings import CheckReport, DataError, Finding
-from gnsim.datasets.loading import SOURCES, load
+from gnsim.datasets.loading import SOURCES, default_radius, load, load_to_test
 from gnsim.datasets.rollouts import write_rollouts
 from gnsim.datasets.systems import SYSTEMS, dynamics, hamiltonian, simulate
 from gnsim.datasets.vtk import write_vtk
@@ -21,11 +21,14 @@ __all__ = [
     "Finding",
     "Source",
     "check",
+    "default_radius",
     "dynamics",
     "hamiltonian",
     "load",
+    "load_to_test",
     "read",
     "read_pickled",
+    "require_writable",
     "simulate",
     "write",
     "write_rollouts",

@@ -46,12 +46,22 @@ def write(path: str | Path, trajectory: Trajectory) -> None:
     systems of different sizes, or an attribute called as an array of the format is.
     """
     path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        raise unknown("ending of a file", path.suffix, WRITERS)
+    content = _content(path, trajectory)
     if not path.parent.is_dir():
         raise ValueError(
             f"{printable(path)}: wanted an existing folder, found none; create it first"
         )
+    write_atomic(path, content)
+
+
+def require_writable(path: str | Path, trajectory: Trajectory) -> None:
+    """Raises what `write` raises for such a trajectory, however long; before one is made."""
+    _content(Path(path), trajectory.frames(slice(1)))
+
+
+def _content(path: Path, trajectory: Trajectory) -> bytes:
+    if path.suffix.lower() not in WRITERS:
+        raise unknown("ending of a file", path.suffix, WRITERS)
     buffer = BytesIO()
     WRITERS[path.suffix.lower()](buffer, from_trajectory(trajectory))
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()

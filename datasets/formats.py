@@ -25,7 +25,7 @@ def read_raw(path: Path) -> Raw:
         )
     known = " or ".join(READERS)
     if path.is_dir():
-        remedy = "name one of the files in it"
+        remedy = "name one of the files in it; as a whole it is a source, as gnsim train takes it"
         raise DataError(path, [error("file", "a folder", f"a file ending in {known}", remedy)])
     if path.suffix.lower() not in READERS:
         found = f"the ending '{path.suffix}'"

@@ -8,6 +8,8 @@ from gnsim.datasets.dataset import Dataset, Source
 from gnsim.datasets.files import read
 from gnsim.datasets.findings import DataError, error
 from gnsim.datasets.formats import READERS
+from gnsim.datasets.hdf5 import read_hdf5
+from gnsim.datasets.metadata import read_metadata
 from gnsim.datasets.samples import SOURCES as SAMPLES
 from gnsim.datasets.settings import settings_from, unknown, whole
 from gnsim.datasets.sources import balls, charged, jpl, lj_fluid, materials, string_ball
@@ -57,6 +59,24 @@ def load(source: str, **settings: Any) -> Dataset:
     )
     train, valid, test = parts
     return Dataset(path.stem, train, valid, test, f"from {path.name}")
+
+
+def load_to_test(source: str, **settings: Any) -> Dataset:
+    """As `load`, of what nothing is learned from: a file is all there to be tested on."""
+    path = Path(source)
+    if source in SOURCES or not path.is_file():
+        return load(source, **settings)
+    whole = read(path)
+    none = whole.frames(slice(0))
+    return Dataset(path.stem, none, none, whole, f"from {path.name}")
+
+
+def default_radius(source: str) -> float | None:
+    """The connectivity radius that metadata name, of HDF5 files in a folder or of one of them."""
+    path = Path(source)
+    file = path / "train.h5" if path.is_dir() else path
+    told = source not in SOURCES and READERS.get(file.suffix.lower()) is read_hdf5
+    return read_metadata(file).radius if told else None
 
 
 def _looks_like_path(source: str) -> bool:

@@ -21,6 +21,8 @@ Space = tuple[
 ]
 
 _LARGEST = 2**20
+#: numbers from which on they are none of a simulation
+_HUGE = 1e300
 _WALLS_OF_LAGRANGEBENCH = (1, 2)
 #: the particle type of GNS that is held or driven
 KINEMATIC_OF_GNS = (3,)
@@ -30,7 +32,8 @@ KINEMATIC_OF_GNS = (3,)
 class Metadata:
     """What `metadata.json` says of all trajectories in its folder; None where it says nothing.
 
-    `held` are the particle types of bodies that are held or driven.
+    `held` are the particle types of bodies that are held or driven, `radius` is the connectivity
+    radius that the data are meant to be learned with.
     """
 
     interval: float | None = None
@@ -38,6 +41,7 @@ class Metadata:
     walls: Float[np.ndarray, "2 dim"] | None = None
     notes: tuple[Finding, ...] = ()
     held: tuple[int, ...] = ()
+    radius: float | None = None
 
 
 def read_metadata(file: Path) -> Metadata:
@@ -50,13 +54,40 @@ def read_metadata(file: Path) -> Metadata:
             raise ValueError(f"larger than {_LARGEST} bytes")
         content = json.loads(path.read_text(encoding="utf-8"))
         content = content.get("rollout" if file.stem == "test" else "train", content)
-        return Metadata(_interval(content), *_space(content), _held(content))
+        return Metadata(_interval(content), *_space(content), _held(content), _radius(content))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as cause:
         wanted = "JSON with numbers dt, write_every and bounds [[low, high], ...]"
-        fault = error(
-            "file", f"{type(cause).__name__}: {cause}"[:200], wanted, "mend or remove the file"
-        )
+        fault = error("file", _told(cause)[:200], wanted, "mend or remove the file")
         raise DataError(path, [fault]) from cause
+
+
+def _told(cause: Exception) -> str:
+    """What was found, of a file that cannot be read or understood."""
+    if isinstance(cause, json.JSONDecodeError):
+        return f"no JSON in line {cause.lineno}, column {cause.colno}"
+    if isinstance(cause, UnicodeDecodeError):
+        return "no text in UTF-8"
+    if isinstance(cause, KeyError):
+        return f"no {cause.args[0]}"
+    if isinstance(cause, ValueError | OSError):
+        return str(cause)
+    return "values of other types"
+
+
+def _positive(name: str, value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < _HUGE:
+        raise ValueError(f"{name} is {value!r}")
+    return float(value)
+
+
+def _bounds(value: object) -> Float[np.ndarray, "axes 2"]:
+    try:
+        bounds = np.array(value, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError) as cause:
+        raise ValueError(f"bounds is {value!r}") from cause
+    if bounds.ndim != 2 or bounds.shape[1] != 2:
+        raise ValueError(f"bounds of shape {bounds.shape}")
+    return bounds
 
 
 def in_dimension(metadata: Metadata, dim: int, file: Path) -> Metadata:
@@ -77,10 +108,13 @@ def in_dimension(metadata: Metadata, dim: int, file: Path) -> Metadata:
 def _interval(content: dict[str, Any]) -> float | None:
     if "dt" not in content:
         return None
-    interval = float(content["dt"]) * float(content.get("write_every", 1))
-    if not 0 < interval < np.inf:
-        raise ValueError(f"dt * write_every is {interval}")
-    return interval
+    return _positive("dt", content["dt"]) * _positive("write_every", content.get("write_every", 1))
+
+
+def _radius(content: dict[str, Any]) -> float | None:
+    if "default_connectivity_radius" not in content:
+        return None
+    return _positive("default_connectivity_radius", content["default_connectivity_radius"])
 
 
 def _held(content: dict[str, Any]) -> tuple[int, ...]:
@@ -100,9 +134,7 @@ def _space(content: dict[str, Any]) -> Space:
         return None, None, (note,)
     if "bounds" not in content and not periodic:
         return None, None, ()
-    bounds = np.array(content["bounds"], dtype=np.float64)
-    if bounds.ndim != 2 or bounds.shape[1] != 2:
-        raise ValueError(f"bounds of shape {bounds.shape}")
+    bounds = _bounds(content["bounds"])
     dim = content.get("dim", len(periodic) or len(bounds))
     if type(dim) is not int or not 1 <= dim <= len(bounds):
         raise ValueError(f"bounds of {len(bounds)} axes, and dim {dim}")

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from gnsim.datasets.findings import Finding
+from gnsim.datasets.places import of_places
 from gnsim.datasets.raw import Raw
 from gnsim.datasets.splits import LEAST_FRAMES, LEAST_STILL, LEAST_SYSTEMS, cuts
 from gnsim.datasets.velocities import POINTS, estimate, stencils, unwrapped
@@ -20,11 +21,17 @@ _NOISE_BOUND = 2.0
 _ROUNDING = 1e-6
 #: numbers that the comparison of velocities looks at
 _SAMPLE = 2**20
+#: attributes that are whole numbers, and how these are given
+_KINDS = {
+    "particle_type": "number the kinds of particles: 0, 1, ...",
+    "fixed": "give 1 to bodies that are held or driven, and 0 to all others",
+}
 
 
 def suspicions(raw: Raw) -> list[Finding]:
     """Warnings and notes on data that has no errors."""
-    return [*_short(raw), *_uneven(raw), *_velocities(raw), *_units(raw)]
+    looks = (_short, _uneven, _velocities, of_places, _kinds, _units)
+    return [finding for look in looks for finding in look(raw)]
 
 
 def seen_noise(raw: Raw) -> tuple[float, float]:
@@ -109,6 +116,15 @@ def _velocities(raw: Raw) -> Iterator[Finding]:
             f"check the units of {raw.spelled('v')} and {raw.spelled('t')}, or leave velocities out"
         )
         yield Finding("warning", raw.spelled("v"), found, f"within {DISAGREEMENT:.0%}", remedy)
+
+
+def _kinds(raw: Raw) -> Iterator[Finding]:
+    """Attributes that stand for one of several things."""
+    for name, remedy in _KINDS.items():
+        values = raw.attributes.get(name, np.zeros(1))
+        for node in np.flatnonzero((values != np.round(values)) | (values < 0))[:1].tolist():
+            wanted = "a whole number from 0 on"
+            yield Finding("warning", name, str(values[node]), wanted, remedy, raw.place(node))
 
 
 def _amplified(t: np.ndarray) -> float:

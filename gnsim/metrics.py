@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnsim.dynamics import Hamiltonian
-from gnsim.graph import nearest_image
+from gnsim.graph import nearest_image, unwrapped
 from gnsim.invariants import angular_momentum, energy, kinetic_energy, momentum, total
 from gnsim.state import Trajectory
 
@@ -155,30 +155,42 @@ def relative_position_error(
     return error / distances
 
 
-def normalised_position_error(
-    predicted: Trajectory, true: Trajectory
-) -> Float[Tensor, "time systems"]:
-    """The error of all positions of a system over the spread of the true ones.
+def position_spread(true: Trajectory) -> Float[Tensor, " systems"]:
+    """The root of the summed squares of the distances of bodies from their means over time.
 
-    That is their root-mean-square distance from their mean over time, in a frame in which the
-    centre of mass drifts nowhere: what flies off freely does not make up for errors.
+    In a frame in which the centre of mass drifts nowhere: what flies off freely does not make up
+    for errors. In a periodic box bodies are followed across its sides.
+    """
+    true = replace(true, q=unwrapped(true.q, true.box))
+    near = true.q - _drift(true)
+    return total(true, (near - near.mean(0)).square()).sum(-1).mean(0).sqrt()
+
+
+def normalised_position_error(
+    predicted: Trajectory, true: Trajectory, spread: Float[Tensor, " systems"] | None = None
+) -> Float[Tensor, "time systems"]:
+    """The error of all positions of a system over their `spread`.
+
+    That is the `position_spread` of `true`; of a longer trajectory where only its beginning is
+    compared, so that the error does not depend on how much is.
     """
     require_alike(predicted, true)
-    squared = total(true, position_difference(predicted, true).square()).sum(-1)
-    near = true.q - _drift(true)
-    spread = total(true, (near - near.mean(0)).square()).sum(-1).mean(0)
-    return torch.where(squared == 0, 0.0, (squared / spread).sqrt())
+    error = total(true, position_difference(predicted, true).square()).sum(-1).sqrt()
+    return _over(error, position_spread(true) if spread is None else spread)
 
 
 def valid_prediction_time(
-    predicted: Trajectory, true: Trajectory, threshold: float = 0.4
+    predicted: Trajectory,
+    true: Trajectory,
+    threshold: float = 0.4,
+    spread: Float[Tensor, " systems"] | None = None,
 ) -> Float[Tensor, " systems"]:
     """The time up to which `normalised_position_error` of a system stays within `threshold`.
 
     The whole span where the threshold is never passed.
     J. Pathak et al. (2018), doi:10.1103/PhysRevLett.120.024102.
     """
-    error = normalised_position_error(predicted, true)
+    error = normalised_position_error(predicted, true, spread)
     # "not within" rather than "above": an error of NaN is not valid either
     valid = (error <= threshold).long().cumprod(0).sum(0)
     return (true.t - true.t[0]).abs()[(valid - 1).clamp(min=0)]

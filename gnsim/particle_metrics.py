@@ -9,12 +9,13 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from gnsim.graph import displacement, distance, nearest_image, unwrapped
+from gnsim.graph import displacement, distance, unwrapped
 from gnsim.invariants import total
 from gnsim.metrics import position_difference, require_alike
+from gnsim.models.motion_scales import velocities
 from gnsim.neighbours import radius_pairs
 from gnsim.sinkhorn import sinkhorn_divergence
 from gnsim.state import State, Trajectory
@@ -40,7 +41,7 @@ def position_mse(predicted: Trajectory, true: Trajectory) -> Float[Tensor, "time
 
 def sinkhorn_distance(predicted: State, true: State) -> Float[Tensor, " systems"]:
     """`gnsim.sinkhorn.sinkhorn_divergence` of the positions of each system, at one time."""
-    free = _free(true)
+    free = true.free
     of = [free & (true.batch == system) for system in range(true.num_systems)]
     return torch.tensor(
         [sinkhorn_divergence(predicted.q[k], true.q[k], true.box) for k in of], dtype=torch.float64
@@ -53,9 +54,9 @@ def kinetic_energy_of_positions(trajectory: Trajectory) -> Float[Tensor, "steps 
     LagrangeBench leaves the half out and takes the volume of a particle for its mass.
     """
     step = trajectory.t.diff()[:, None, None]
-    velocity = nearest_image(trajectory.q.diff(dim=0), trajectory.box) / step
+    velocity = velocities(trajectory.q, trajectory.box, step)
     energy = 0.5 * trajectory.mass * velocity.square().sum(-1)
-    moving = torch.where(_free(trajectory), energy, 0.0)
+    moving = torch.where(trajectory.free, energy, 0.0)
     return total(trajectory, moving[..., None]).squeeze(-1)
 
 
@@ -64,6 +65,19 @@ def kinetic_energy_mse(predicted: Trajectory, true: Trajectory) -> Float[Tensor,
     require_alike(predicted, true)
     found, wanted = (kinetic_energy_of_positions(path) for path in (predicted, true))
     return (found - wanted).square().mean(0)
+
+
+def beyond_walls(trajectory: Trajectory) -> Float[Tensor, " systems"]:
+    """How far a body gets beyond a wall at most: 0 where all stay between them, or none is.
+
+    Raises ValueError where there are no walls.
+    """
+    if trajectory.walls is None:
+        raise ValueError("walls: wanted those that bodies may be beyond, found none")
+    low, high = trajectory.walls
+    out = torch.maximum(low - trajectory.q, trajectory.q - high).clamp_min(0.0).amax((0, -1))
+    out = torch.where(trajectory.free, out, 0.0)
+    return torch.stack([each.amax() for each in out.split(trajectory.batch.bincount().tolist())])
 
 
 def radial_distribution(
@@ -85,7 +99,7 @@ def radial_distribution(
             "is no density to compare with"
         )
     radius = float(box.min()) / 2 if radius is None else radius
-    free, systems = _free(trajectory), trajectory.num_systems
+    free, systems = trajectory.free, trajectory.num_systems
     batch = trajectory.batch[free]
     counted = torch.zeros(systems * bins, dtype=torch.long, device=box.device)
     for q in trajectory.q[:, free]:
@@ -112,16 +126,11 @@ def mean_square_displacement(trajectory: Trajectory) -> Float[Tensor, "time syst
     return _over_free(trajectory, torch.stack(lags))
 
 
-def _free(states: State | Trajectory) -> Bool[Tensor, " nodes"]:
-    """Which bodies answer forces."""
-    return states.attributes.get("fixed", torch.zeros_like(states.mass)) == 0
-
-
 def _over_free(
     states: Trajectory, per_node: Float[Tensor, "time nodes"]
 ) -> Float[Tensor, "time systems"]:
     """The mean over the bodies of each system that count, NaN where none does."""
-    free = _free(states)
+    free = states.free
     counts = states.batch[free].bincount(minlength=states.num_systems)
     kept = torch.where(free, per_node, 0.0)
     return total(states, kept[..., None]).squeeze(-1) / counts

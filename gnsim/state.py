@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gnsim.graph import all_pairs, bonded_pairs
@@ -23,6 +23,10 @@ class Units:
     time: str = ""
     mass: str = ""
 
+    @property
+    def area(self) -> str:
+        return f"{self.length}^2" if self.length else ""
+
 
 class _System:
     """What `State` and `Trajectory` share: attributes, batch, box, walls, bonds and units."""
@@ -32,6 +36,12 @@ class _System:
     q: Tensor
     bonds: Tensor | None
     walls: Tensor | None
+
+    @property
+    def free(self) -> Bool[Tensor, " nodes"]:
+        """Which bodies answer forces: those that are not ``fixed``."""
+        fixed = self.attributes.get("fixed")
+        return torch.ones_like(self.batch, dtype=torch.bool) if fixed is None else fixed == 0
 
     @property
     def num_nodes(self) -> int:

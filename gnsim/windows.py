@@ -246,6 +246,6 @@ def equal_interval(t: Float[Tensor, " time"]) -> float:
     if frame is not None:
         raise ValueError(
             f"t[{frame}]: the step is {float(t[frame] - t[frame - 1]):g}, the mean step "
-            f"{interval:g}; training needs even steps: resample the trajectory at equal intervals"
+            f"{interval:g}; wanted even steps: resample the trajectory at equal intervals"
         )
     return interval

@@ -79,18 +79,25 @@ def convert(
 ) -> None:
     """Write trajectories in another format.
 
-    A .pvd names a .vtp file of points for each frame, in a folder of its name. Pickled files are
+    A .pvd names a .vtp file of points for each frame, in a folder of its name; of several
+    trajectories there is FILE_0.pvd, FILE_1.pvd, ... Pickled files are
     read for the arrays in them: nothing else that they hold is looked up or run.
 
     As in: gnsim data convert train.npz --pickled --out train.h5
     """
     from gnsim.datasets import read, read_pickled, write, write_vtk
     from gnsim.datasets.formats import WRITERS
+    from gnsim.datasets.vtk import collections
 
     _require_free_file(out, (*WRITERS, ".pvd"))
     trajectory = read_pickled(file) if pickled else read(file)
-    (write_vtk if out.suffix.lower() == ".pvd" else write)(out, trajectory)
-    print(out)
+    if out.suffix.lower() != ".pvd":
+        write(out, trajectory)
+        print(out)
+        return
+    for path in collections(out, trajectory.num_systems):
+        _require_free_file(path, [".pvd"])
+    print(*write_vtk(out, trajectory), sep="\n")
 
 
 @app.command("make")

@@ -34,7 +34,10 @@ def evaluate(
         ),
     ] = None,
     on: Annotated[
-        str | None, typer.Option("--on", metavar="SOURCE", help="Other data: a name, or a file.")
+        str | None,
+        typer.Option(
+            "--on", metavar="SOURCE", help="Other data: a name, a folder, or a file, tested whole."
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -55,14 +58,12 @@ def evaluate(
 
     protocol = RolloutProtocol(integrator, dt, steps)
     with progress() as tell:
-        found, file = evaluate_in(run, protocol, on, settings or [], tell)
+        found, file, of = evaluate_in(run, protocol, on, settings or [], tell)
     said = found.settings
-    bodies = " or ".join(map(str, said["bodies"]))
+    times = "1 time" if said["states_compared"] == 1 else f"{said['states_compared']} times"
     print(
-        f"{said['model']}, {said['tested_integrator']}, steps of {said['tested_step']:g}: "
-        f"{_counted(said['trajectories'], 'trajectory', 'trajectories')} of "
-        f"{_counted(bodies, 'body', 'bodies')}, compared at "
-        f"{_counted(said['states_compared'], 'time', 'times')}"
+        f"{said['model']}, {said['tested_integrator']}, steps of {said['tested_step']:g}: {of}, "
+        f"{found.systems}, compared at {times}"
     )
     if found.diverged:
         lost = f", {said['not_finite']} to no number" if said["not_finite"] else ""
@@ -76,7 +77,3 @@ def evaluate(
         f"diverged: beyond {said['divergence_threshold']:g}{unknown}",
         file.parent,
     )
-
-
-def _counted(count: int | str, one: str, many: str) -> str:
-    return f"{count} {one if str(count) == '1' else many}"

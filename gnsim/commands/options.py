@@ -6,7 +6,11 @@ from typing import Annotated
 import typer
 
 Source = Annotated[
-    str, typer.Argument(help="A built-in name (see `gnsim data list`) or a file of yours.")
+    str,
+    typer.Argument(
+        help="A built-in name (see `gnsim data list`), a file of yours, or a folder with train.h5, "
+        "valid.h5 and test.h5."
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,8 @@ from gnsim.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from gnsim.discovery import Rollout
+    from gnsim.simulators.runs import BesideTruth
+    from gnsim.state import Trajectory
 
 
 class Of(StrEnum):
@@ -41,14 +44,19 @@ def rollout(
     ] = None,
     on: Annotated[
         str | None,
-        typer.Option("--on", metavar="SOURCE", help="Of a simulator: other data, a name or file."),
+        typer.Option(
+            "--on",
+            metavar="SOURCE",
+            help="Of a simulator: other data: a name, a folder, or a file, of which all is taken.",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             help="FILE.npz or FILE.h5; else rollout.npz in the folder of the run, of a simulator "
-            "rollout.h5. Of a simulator also FILE.pvd for ParaView, or a folder for rollout_0.npz, "
-            "... beside the truth under LagrangeBench's names.",
+            "rollout.h5. Of a simulator also FILE.pvd for ParaView (FILE_0.pvd, ... of several "
+            "trajectories), or a folder for rollout_0.npz, ... beside the truth under "
+            "LagrangeBench's names.",
         ),
     ] = None,
     debug: Debug = False,
@@ -75,22 +83,43 @@ def _rollout_of_simulator(
     out = out or run / "rollout.h5"
     _require_place(out)
     with progress() as tell:
-        found, truth, seen = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell)
+        accept = partial(_require_fit, out)
+        beside = roll_out_in(run, RolloutProtocol(steps=steps), on, settings, tell, accept)
+    paths = _write_beside(out, beside.predicted, beside.truth)
+    _tell(beside, paths[0] if len(paths) == 1 else f"{paths[0]} to {paths[-1].name}")
+
+
+def _require_fit(out: Path, truth: "Trajectory") -> None:
+    """Raises ValueError where the file could not hold rollouts along `truth`."""
+    from gnsim.datasets import require_writable
+    from gnsim.datasets.formats import WRITERS
+
+    if out.suffix.lower() in WRITERS:
+        require_writable(out, truth)
+
+
+def _write_beside(out: Path, predicted: "Trajectory", truth: "Trajectory") -> list[Path]:
     from gnsim.datasets import write, write_rollouts, write_vtk
-    from gnsim.metrics import normalised_position_error
-    from gnsim.simulators.rolling import lost
 
     if not out.suffix:
         out.mkdir(exist_ok=True)
-        write_rollouts(out, found, truth)
-    elif out.suffix.lower() == ".pvd":
-        write_vtk(out, found)
-    else:
-        write(out, found)
-    off = normalised_position_error(found, truth)[-1].median()
-    steps = len(found) - 1 - seen
-    print(f"{steps} steps, relative position error at the end {float(off):.2g} (median)", end="; ")
-    print(f"written to {out}")
+        return write_rollouts(out, predicted, truth)
+    if out.suffix.lower() == ".pvd":
+        return write_vtk(out, predicted)
+    write(out, predicted)
+    return [out]
+
+
+def _tell(beside: "BesideTruth", place: Path | str) -> None:
+    """How far off a rollout of a simulator ends up; exits with 3 where systems are lost."""
+    from gnsim.metrics import normalised_position_error
+    from gnsim.simulators.rolling import lost
+
+    found = beside.predicted
+    off = float(normalised_position_error(found, beside.truth, beside.spread)[-1].median())
+    steps = len(found) - 1 - beside.seen
+    print(f"{beside.of}: {steps} steps, relative position error at the end {off:.2g} (median)")
+    print(f"written to {place}")
     if dead := int(lost(found).sum()):
         print(f"{dead} of {found.num_systems} diverged to no number")
         raise typer.Exit(ExitCode.DIVERGED)

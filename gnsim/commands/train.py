@@ -7,6 +7,8 @@ from gnsim.errors import InputError
 
 #: the one that laws are distilled from
 _PAIRS = "pairs"
+#: what the error of a simulator is over, where it is not that nothing moves
+_UNLEARNED = {"gns": "no acceleration", "interaction": "constant velocity"}
 
 
 def train(
@@ -69,8 +71,12 @@ def _train_simulator(
         raise InputError("simulator.model: wanted --model alone to name it; leave the setting out")
     recipe = SimulatorRecipe.of(source, seed, [*settings, f"simulator.model={model}"])
     folder = out or Path("runs") / f"{Path(recipe.source).stem}-{model}-{seed}"
+    radius = recipe.config.simulator.radius
+    if radius is not None and not any(word.startswith("simulator.radius=") for word in settings):
+        print(f"simulator.radius={radius:g}: the default_connectivity_radius of metadata.json")
     with progress() as tell:
         fitted = train_simulator_into(folder, recipe, tell)
     error = fitted.validation_error
     remark = "" if error < 1 else ", which is no better"
-    show(f"error of held-out windows, over that of standing still: {error:.3g}{remark}", folder)
+    unlearned = _UNLEARNED.get(model, "standing still")
+    show(f"error of held-out windows, over that of {unlearned}: {error:.3g}{remark}", folder)

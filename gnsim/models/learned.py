@@ -52,4 +52,4 @@ def is_fixed(states: State | Trajectory) -> Bool[Tensor, "nodes 1"] | None:
     """Which bodies are held or driven, and answer no force; None where nothing says so."""
     if "fixed" not in states.attributes:
         return None
-    return states.attributes["fixed"][:, None] != 0
+    return ~states.free[:, None]

@@ -28,8 +28,7 @@ class MotionScales(nn.Module):
 
     def fit(self, path: Trajectory) -> None:
         """Takes all of them from `path`, whose frames are equally far apart."""
-        moving = path.attributes.get("fixed", torch.zeros(path.num_nodes)) == 0
-        velocity = velocities(path.q[:, moving], path.box, path.interval)
+        velocity = velocities(path.q[:, path.free], path.box, path.interval)
         values = {"velocity": velocity, "acceleration": velocity.diff(dim=0) / path.interval}
         rounding = torch.finfo(torch.float32).eps * float(path.q.abs().max())
         for kind, value in values.items():
@@ -54,7 +53,9 @@ class MotionScales(nn.Module):
 
 
 def velocities(
-    q: Float[Tensor, "frames nodes dim"], box: Float[Tensor, " dim"] | None, interval: float
+    q: Float[Tensor, "frames nodes dim"],
+    box: Float[Tensor, " dim"] | None,
+    interval: float | Float[Tensor, "steps 1 1"],
 ) -> Float[Tensor, "steps nodes dim"]:
     """Those with which each frame is reached from the one before it."""
     return nearest_image(q.diff(dim=0), box) / interval

@@ -14,6 +14,7 @@ from gnsim.errors import InputError
 from gnsim.report.scores import versions
 from gnsim.runs import RunFolder
 from gnsim.simulators.evaluation import Evaluation
+from gnsim.simulators.tested_on import tested_part
 from gnsim.source_recipe import SourceRecipe
 from gnsim.visualize.evaluation import evaluation_figure
 from gnsim.visualize.style import rendered
@@ -27,10 +28,10 @@ _COLUMNS = ("mean", "median", "p99")
 
 def table(found: Evaluation) -> str:
     """The rows in columns, for a terminal."""
-    lines = [f"{'':24}{'mean':>11}{'median':>11}{'99 in 100':>11}"]
+    lines = [f"{'':34}{'mean':>11}{'median':>11}{'99 in 100':>11}"]
     for row in found.rows:
         numbers = "".join(f"{getattr(row, name):>11.3g}" for name in _COLUMNS)
-        lines.append(f"{row.name:24}{numbers}  {row.unit}".rstrip())
+        lines.append(f"{row.name:34}{numbers}  {row.unit}".rstrip())
     return "\n".join(lines)
 
 
@@ -68,6 +69,7 @@ def _told(data: SourceRecipe, own: bool) -> dict[str, Any]:
     """All by which the data can be had again, and known again."""
     return {
         "own": own,
+        "tested": tested_part(data, own),
         "source": data.source,
         "settings": _finite(as_mapping(data.data)),
         "content_hash": data.dataset.content_hash,

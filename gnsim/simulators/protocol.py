@@ -11,6 +11,7 @@ from gnsim.simulator import Simulator
 from gnsim.simulators.trained import TrainedSimulator
 from gnsim.state import Trajectory
 from gnsim.training.simulator_config import AUTO, METHODS
+from gnsim.windows import equal_interval
 
 #: by which a step may miss a whole number of frames
 _WHOLE = 1e-6
@@ -51,11 +52,19 @@ class RolloutProtocol:
         frames = self.step(trained) / truth.interval
         stride, parts = max(1, round(frames)), max(1, round(1 / frames))
         if abs(frames * parts / stride - 1) > _WHOLE:
-            raise InputError(
-                f"--dt: wanted a step of a whole number of frames, or of one over such a number, "
-                f"found {frames:g} frames of {truth.interval:g}; give another factor"
+            raise self._no_step(
+                trained, truth, "of a whole number of frames, or of one over such a number"
             )
         return stride, parts * trained.substeps
+
+    def _no_step(self, trained: TrainedSimulator, truth: Trajectory, wanted: str) -> InputError:
+        """What to do about a step that is not `wanted`: of the factor, where one was given."""
+        found = f"found {self.step(trained):g}, and frames {truth.interval:g} apart"
+        if self.factor != 1:
+            return InputError(f"--dt: wanted a step {wanted}, {found}; give another factor")
+        return InputError(
+            f"data: wanted a step {wanted}, {found}; give data with frames {trained.step:g} apart"
+        )
 
     def step(self, trained: TrainedSimulator) -> float:
         """The time that a step takes."""
@@ -63,42 +72,53 @@ class RolloutProtocol:
 
     def require(self, trained: TrainedSimulator, truth: Trajectory) -> None:
         """Raises InputError where simulator, integrator and data do not go together."""
-        if truth.dim != trained.dim:
-            raise InputError(
-                f"data: wanted {trained.dim} dimensions, as trained, found {truth.dim}"
-            )
-        if absent := [name for name in trained.attributes if name not in truth.attributes]:
-            raise InputError(
-                f"data: wanted the attribute '{absent[0]}' of the training, found none"
-            )
-        types = set(truth.attributes.get(TYPE, torch.empty(0)).unique().tolist())
-        if trained.types and (unknown := types - set(trained.types)):
-            raise InputError(
-                f"data: {TYPE}: wanted those of the training, "
-                f"{', '.join(map(str, trained.types))}, found {min(unknown):g}"
-            )
-        other = set(truth.batch.bincount().tolist()) - {trained.bodies}
-        if trained.bodies is not None and other:
-            raise InputError(
-                f"data: wanted systems of {trained.bodies} bodies, as '{trained.name}' was "
-                f"trained for, found one of {min(other)}; {trained.for_other_bodies}"
-            )
+        _require_bodies(trained, truth)
         Simulator(trained.model, trained.method(self.integrator))
+        self._require_steps(trained, truth)
+
+    def _require_steps(self, trained: TrainedSimulator, truth: Trajectory) -> None:
+        """Raises InputError where steps are not those of the data, or there are too few."""
+        try:
+            equal_interval(truth.t)
+        except ValueError as error:
+            raise InputError(f"data: {error}") from error
         stride, substeps = self.frames_and_substeps(trained, truth)
         if trained.remembered and (stride, substeps) != (1, 1):
-            raise InputError(
-                f"--dt: wanted 1, and frames {trained.step:g} apart: '{trained.name}' knows no "
-                f"other step, found {self.step(trained):g} and {truth.interval:g}"
+            raise self._no_step(
+                trained,
+                truth,
+                f"of one frame and of {trained.step:g}: '{trained.name}' knows no other",
             )
         most = (len(truth) - 1) // stride - trained.remembered
         if most < 1:
+            chosen = self.factor != 1
             raise InputError(
-                f"--dt: wanted a step within the held-out data, {len(truth) - 1} frames of "
-                f"{truth.interval:g}, found {stride} frames after {trained.remembered}; give a "
-                "smaller factor, or longer data"
+                f"{'--dt' if chosen else 'data'}: wanted a step within {len(truth) - 1} frames of "
+                f"{truth.interval:g}, found {stride} frames after {trained.remembered}; give "
+                f"{'a smaller factor, or ' if chosen else ''}longer data"
             )
         if not 1 <= (self.steps or 1) <= most:
             raise InputError(
                 f"--steps: wanted at most {most}, the held-out steps of this length, found "
                 f"{self.steps or 1}"
             )
+
+
+def _require_bodies(trained: TrainedSimulator, truth: Trajectory) -> None:
+    """Raises InputError for bodies that are of another kind than those of the training."""
+    if truth.dim != trained.dim:
+        raise InputError(f"data: wanted {trained.dim} dimensions, as trained, found {truth.dim}")
+    if absent := [name for name in trained.attributes if name not in truth.attributes]:
+        raise InputError(f"data: wanted the attribute '{absent[0]}' of the training, found none")
+    types = set(truth.attributes.get(TYPE, torch.empty(0)).unique().tolist())
+    if trained.types and (unknown := types - set(trained.types)):
+        raise InputError(
+            f"data: {TYPE}: wanted those of the training, "
+            f"{', '.join(map(str, trained.types))}, found {min(unknown):g}"
+        )
+    other = set(truth.batch.bincount().tolist()) - {trained.bodies}
+    if trained.bodies is not None and other:
+        raise InputError(
+            f"data: wanted systems of {trained.bodies} bodies, as '{trained.name}' was "
+            f"trained for, found one of {min(other)}; {trained.for_other_bodies}"
+        )

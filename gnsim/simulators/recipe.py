@@ -1,10 +1,11 @@
 """What the training of a learned simulator was told."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gnsim.clips import Clips
-from gnsim.datasets import Dataset
+from gnsim.datasets import Dataset, default_radius
 from gnsim.errors import InputError
 from gnsim.recipe import Recipe, check_alike
 from gnsim.source_recipe import Origin, SourceRecipe, origin_of
@@ -23,6 +24,17 @@ class SimulatorRecipe(SourceRecipe[SimulatorSettings]):
     """A source, a seed, and how a simulator is trained on it."""
 
     kind = SimulatorSettings
+
+    @classmethod
+    def of(cls, source: str | Path, seed: int, settings: Sequence[str] = ()) -> "SimulatorRecipe":
+        """As `SourceRecipe.of`; a simulator of materials has the radius of the data, if none is
+        given and they name one."""
+        recipe = super().of(source, seed, settings)
+        config = recipe.config.simulator
+        if not config.remembered or config.radius is not None:
+            return recipe
+        config = replace(config, radius=default_radius(recipe.source))
+        return replace(recipe, config=SimulatorSettings(config))
 
     @classmethod
     def require_kind(cls, folder: Path, origin: Origin) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gnsim.discovery.rollouts import with_hidden
 from gnsim.invariants import total
+from gnsim.metrics import position_spread
 from gnsim.models.motion_scales import velocities
 from gnsim.simulator import DivergedError, Simulator
 from gnsim.simulators.protocol import RolloutProtocol
@@ -40,6 +41,11 @@ def followed(
         tell("rolling out", done, total, "")
 
     return rolled_out(simulator, truth, relay, seen), truth.frames(slice(seen, None))
+
+
+def whole_spread(trained: TrainedSimulator, truth: Trajectory) -> Float[Tensor, " systems"]:
+    """The spread of all held-out positions, however few of them a rollout is compared with."""
+    return position_spread(with_hidden(truth.to(torch.float64), trained.model))
 
 
 def _as_positions_tell(truth: Trajectory) -> Trajectory:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gnsim.discovery.threads import one_thread
 from gnsim.errors import InputError
@@ -17,8 +19,8 @@ from gnsim.simulators.files import require_place, write_evaluation
 from gnsim.simulators.held_out import require_held_out, require_same_kind
 from gnsim.simulators.protocol import RolloutProtocol
 from gnsim.simulators.recipe import SimulatorRecipe, recipe_in
-from gnsim.simulators.rolling import followed
-from gnsim.simulators.tested_on import elsewhere, true_hamiltonian
+from gnsim.simulators.rolling import followed, whole_spread
+from gnsim.simulators.tested_on import elsewhere, tested_part, true_hamiltonian
 from gnsim.simulators.trained import TrainedSimulator
 from gnsim.source_recipe import SourceRecipe, run_folder
 from gnsim.state import Trajectory
@@ -28,18 +30,38 @@ from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 Progress = Callable[[str, int, int, str], None]
 
 _MODEL = "model.ckpt"
+_USUAL = RolloutProtocol()
+
+
+def _silent(what: str, done: int, of: int, remark: str) -> None:
+    """Progress that nobody watches."""
+
+
+class Evaluated(NamedTuple):
+    """An evaluation, its table, and which data it is `of`, in words."""
+
+    evaluation: Evaluation
+    file: Path
+    of: str
 
 
 class BesideTruth(NamedTuple):
-    """A rollout, and the data over the same times; so many frames were `seen` and not predicted."""
+    """A rollout, and the data over the same times, which `of` tells in words.
+
+    So many frames were `seen` and not predicted; `spread` is that of all positions of the data.
+    """
 
     predicted: Trajectory
     truth: Trajectory
     seen: int
+    of: str
+    spread: Float[Tensor, " systems"]
 
 
 @one_thread()
-def train_simulator_into(path: Path, recipe: SimulatorRecipe, tell: Progress) -> FittedSimulator:
+def train_simulator_into(
+    path: Path, recipe: SimulatorRecipe, tell: Progress = _silent
+) -> FittedSimulator:
     """The simulator of `recipe` into a run folder; training goes on from where it stands there."""
 
     def relay(step: int, steps: int, error: float) -> None:
@@ -57,14 +79,15 @@ def train_simulator_into(path: Path, recipe: SimulatorRecipe, tell: Progress) ->
 @one_thread()
 def evaluate_in(
     path: Path,
-    protocol: RolloutProtocol,
-    source: str | None,
-    settings: Sequence[str],
-    tell: Progress,
-) -> tuple[Evaluation, Path]:
-    """What a run folder trained, over held-out trajectories; the table, and where it is.
+    protocol: RolloutProtocol = _USUAL,
+    source: str | None = None,
+    settings: Sequence[str] = (),
+    tell: Progress = _silent,
+) -> Evaluated:
+    """What a run folder trained, over held-out trajectories.
 
-    Those of its own data, or of `source` or its own source with other `settings` of the data.
+    Those of its own data, or of `source` or its own source with other `settings` of the data; all
+    of a file that is not its own.
 
     Raises:
         InputError: no run folder, nothing trained in it, or data or settings that do not go with
@@ -76,30 +99,37 @@ def evaluate_in(
     truth, hamiltonian = there.dataset.test, true_hamiltonian(there)
     with RunFolder(path) as folder:
         found = evaluate(simulator, truth, protocol, hamiltonian, tell)
-        return found, write_evaluation(found, folder, there, own=there is recipe)
+        file = write_evaluation(found, folder, there, own=there is recipe)
+    return Evaluated(found, file, tested_part(there, there is recipe))
 
 
 @one_thread()
 def roll_out_in(
     path: Path,
-    protocol: RolloutProtocol,
-    source: str | None,
-    settings: Sequence[str],
-    tell: Progress,
+    protocol: RolloutProtocol = _USUAL,
+    source: str | None = None,
+    settings: Sequence[str] = (),
+    tell: Progress = _silent,
+    accept: Callable[[Trajectory], None] = lambda truth: None,
 ) -> BesideTruth:
-    """What a run folder trained, rolled out over held-out trajectories.
+    """What a run folder trained, rolled out over the trajectories that `evaluate_in` tests on.
 
-    Raises as `evaluate_in` does.
+    `accept` is told these before anything long begins, and may refuse them. Raises as `evaluate_in`
+    does.
     """
     recipe = recipe_in(path)
     simulator, there = _beside_data(path, recipe, protocol, source, settings)
     test = there.dataset.test
+    accept(test)
     found, _ = followed(simulator, test, protocol, tell)
     stride, _ = protocol.frames_and_substeps(simulator, test)
     seen = simulator.remembered
     truth = test.frames(slice(0, None, stride)).frames(slice(seen + len(found)))
     q, p = (torch.cat([getattr(truth, x)[:seen], getattr(found, x)]) for x in ("q", "p"))
-    return BesideTruth(replace(found, t=truth.t, q=q, p=p), truth, seen)
+    of = tested_part(there, there is recipe)
+    return BesideTruth(
+        replace(found, t=truth.t, q=q, p=p), truth, seen, of, whole_spread(simulator, test)
+    )
 
 
 def _beside_data(

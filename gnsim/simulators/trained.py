@@ -91,6 +91,11 @@ class TrainedSimulator:
             {"model": PAIRS, **asdict(config), **told},
         )
 
+    @property
+    def of_particles(self) -> bool:
+        """Whether it is made for materials: it sees a past, or as far as a connectivity radius."""
+        return self.remembered > 0 or self.settings.get("radius") is not None
+
     def method(self, name: str | None) -> Integrator:
         """The integrator of a name; its own for None and ``auto``."""
         return method(self.integrator if name in (None, AUTO) else name, self.model)

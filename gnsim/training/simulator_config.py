@@ -25,8 +25,8 @@ AUTO, BFLOAT16 = "auto", "bfloat16"
 #: settings of models that see one state, and of those that see a past
 _OF_ONE_STATE = ("window", "shortest", "longest", "substeps")
 _OF_A_PAST = ("history", "passes", "noise")
-#: pairs in a batch: beyond, tens of gigabytes are asked for
-_MOST_PAIRS = 2_000_000
+#: pairs in a batch times the passes over them: training holds 3 GB of as many, 64 wide
+_MOST_PAIRS = 800_000
 #: nothing deeper is built
 MOST_PASSES = 100
 #: frames in which bodies are looked for that see each other
@@ -203,18 +203,26 @@ def _shape(train: Trajectory, config: SimulatorConfig) -> Shape:
 
 
 def check_radius(train: Trajectory, config: SimulatorConfig) -> None:
-    """Raises InputError for a connectivity radius that data cannot have, that shows nobody, or that
-    is missing where all pairs of bodies would be too many."""
-    radius = config.radius
-    if radius is None:
-        pairs = config.graphs * train.pairs_per_system
-        if not issubclass(SIMULATORS[config.model], StateMLP) and pairs > _MOST_PAIRS:
-            raise InputError(
-                f"simulator.radius: wanted one, for without it all bodies see each other, and a "
-                f"batch of {config.graphs} systems has {pairs} pairs (at most {_MOST_PAIRS}); give "
-                "a radius, or smaller simulator.graphs"
-            )
+    """Raises InputError for a connectivity radius that data cannot have or that shows nobody, and
+    where a batch has more pairs of bodies that see each other than there is memory for."""
+    if issubclass(SIMULATORS[config.model], StateMLP):
         return
+    radius = config.radius
+    each = train.pairs_per_system if radius is None else _pairs_within(train, radius)
+    each *= config.passes if config.remembered else 1
+    if config.graphs * each > _MOST_PAIRS:
+        fewer = math.floor(_MOST_PAIRS / each)
+        some = f", or simulator.graphs={fewer} or fewer" if fewer else ""
+        passes = f", each in {config.passes} passes" if config.remembered else ""
+        raise InputError(
+            f"simulator.radius: wanted {'one' if radius is None else 'a smaller one'}, for a batch "
+            f"of {config.graphs} systems has {config.graphs * each:.0f} pairs of bodies that see "
+            f"each other{passes} (at most {_MOST_PAIRS}); give it{some}"
+        )
+
+
+def _pairs_within(train: Trajectory, radius: float) -> float:
+    """Of a system, in the mean over all at the first frame that is looked at and has any."""
     if train.bonds is not None:
         raise InputError(
             f"simulator.radius: wanted none with data that have bonds, found {radius:g}; "
@@ -226,8 +234,11 @@ def check_radius(train: Trajectory, config: SimulatorConfig) -> None:
             f"{least / 2:g}, found {radius:g}"
         )
     frames = range(0, len(train), max(1, len(train) // _LOOKED_AT))
-    if not any(radius_pairs(train.q[k], train.batch, radius, train.box).numel() for k in frames):
+    pairs = (radius_pairs(train.q[k], train.batch, radius, train.box).shape[1] for k in frames)
+    found = next(filter(None, pairs), 0)
+    if not found:
         raise InputError(
             f"simulator.radius: wanted one within which bodies meet, found {radius:g}, and no two "
             "that are so near; give a larger one, or none"
         )
+    return found / train.num_systems

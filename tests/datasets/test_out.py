@@ -2,12 +2,14 @@
 
 from base64 import b64decode
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
 
+from gnsim.atomic import write_atomic
 from gnsim.cli import run
 from gnsim.datasets import write, write_rollouts, write_vtk
 from gnsim.errors import ExitCode
@@ -39,24 +41,55 @@ def numbers(array: ElementTree.Element) -> np.ndarray:
 
 
 def test_paraview_gets_times_and_the_points_of_each_frame(water, tmp_path):
-    write_vtk(tmp_path / "water.pvd", water)
-    frames = list(ElementTree.parse(tmp_path / "water.pvd").getroot()[0])
+    """Of several systems each of its own."""
+    paths = write_vtk(tmp_path / "water.pvd", water)
+    assert [path.name for path in paths] == ["water_0.pvd", "water_1.pvd"]
+    water = water.systems(torch.tensor([1]))
+    frames = list(ElementTree.parse(paths[1]).getroot()[0])
     assert [float(frame.attrib["timestep"]) for frame in frames] == water.t.tolist()
     root = ElementTree.parse(tmp_path / frames[3].attrib["file"]).getroot()
     arrays = {array.attrib["Name"]: numbers(array) for array in root.iter("DataArray")}
     assert np.array_equal(arrays["Points"], np.pad(water.q[3].numpy(), ((0, 0), (0, 1))))
     assert np.array_equal(arrays["velocity"][:, :2], water.velocity[3].numpy())
-    assert arrays["particle_type"][:, 0].tolist() == [0, 1, 0, 0, 2]
-    assert arrays["system"][:, 0].tolist() == [0, 0, 1, 1, 1]
-    assert arrays["connectivity"][:, 0].tolist() == [0, 1, 2, 3, 4]
-    assert arrays["offsets"][:, 0].tolist() == [1, 2, 3, 4, 5]
-    assert next(root.iter("Piece")).attrib == {"NumberOfPoints": "5", "NumberOfVerts": "5"}
+    assert arrays["particle_type"][:, 0].tolist() == [0, 0, 2]
+    assert arrays["connectivity"][:, 0].tolist() == [0, 1, 2]
+    assert arrays["offsets"][:, 0].tolist() == [1, 2, 3]
+    assert next(root.iter("Piece")).attrib == {"NumberOfPoints": "3", "NumberOfVerts": "3"}
+
+
+def drawn(collection: Path) -> list[ElementTree.Element]:
+    """The frames that a collection names; all that are in its folder."""
+    named = [frame.attrib["file"] for frame in ElementTree.parse(collection).getroot()[0]]
+    there = collection.with_suffix("").glob("*.vtp")
+    assert {collection.parent / name for name in named} == set(there)
+    return [ElementTree.parse(collection.parent / name).getroot() for name in named]
+
+
+def test_a_collection_is_replaced_whole_or_not_at_all(water, tmp_path, monkeypatch):
+    water, film = water.systems(torch.tensor([0])), tmp_path / "film.pvd"
+    assert write_vtk(film, water) == [film]
+    (film.with_suffix("") / "mine.vtp.txt").touch()
+    before = [ElementTree.tostring(frame) for frame in drawn(film)]
+
+    def full(path: Path, data: bytes) -> None:
+        if "_2." in path.name:
+            raise OSError("no space left")
+        write_atomic(path, data)
+
+    shorter = replace(water.frames(slice(5)), q=water.q[:5] + 1.0)
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="no space"):
+        patched.setattr("gnsim.datasets.vtk.write_atomic", full)
+        write_vtk(film, shorter)
+    assert [ElementTree.tostring(frame) for frame in drawn(film)] == before
+    write_vtk(film, shorter)
+    assert len(drawn(film)) == 5
+    assert (film.with_suffix("") / "mine.vtp.txt").exists()
 
 
 def test_names_are_escaped_and_what_cannot_be_drawn_is_refused(water, tmp_path):
     odd = replace(water, attributes={'a<"&>': water.mass})
-    write_vtk(tmp_path / "a&b.pvd", odd)
-    (first, *_) = ElementTree.parse(tmp_path / "a&b.pvd").getroot()[0]
+    (path, _) = write_vtk(tmp_path / "a&b.pvd", odd)
+    (first, *_) = ElementTree.parse(path).getroot()[0]
     text = (tmp_path / first.attrib["file"]).read_text()
     assert 'Name="a&lt;&quot;&amp;&gt;"' in text
     with pytest.raises(ValueError, match=r"wanted a file ending in \.pvd"):
@@ -72,7 +105,7 @@ def test_names_are_escaped_and_what_cannot_be_drawn_is_refused(water, tmp_path):
     [
         (".h5", ("position", "velocity", "time", "names", "box", "walls", "bonds", "q")),
         (".npz", ("t", "q", "v", "names", "box", "walls", "bonds", "units_mass")),
-        (".pvd", ("velocity", "system", "Points")),
+        (".pvd", ("velocity", "Points")),
     ],
 )
 def test_attributes_do_not_replace_arrays_of_the_same_name(ending, names, water, tmp_path):
@@ -87,7 +120,7 @@ def test_a_file_is_converted_for_paraview_and_nothing_is_written_over(water, tmp
     write(tmp_path / "water.h5", water)
     command = ["data", "convert", str(tmp_path / "water.h5"), "--out"]
     assert run([*command, str(tmp_path / "water.pvd")]) == 0
-    assert len(list((tmp_path / "water").glob("*.vtp"))) == len(water)
+    assert len(list((tmp_path / "water_1").glob("*.vtp"))) == len(water)
     for out, told in {"water.pvd": "exists", "water.vtu": ".h5, .hdf5, .npz, .pvd"}.items():
         assert run([*command, str(tmp_path / out)]) == ExitCode.BAD_INPUT
         assert told in capsys.readouterr().err

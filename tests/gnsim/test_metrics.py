@@ -11,6 +11,7 @@ from gnsim.metrics import (
     energy_drift,
     energy_error,
     energy_scale,
+    position_spread,
     quantile,
     relative_position_error,
     rmse_of_systems,
@@ -86,6 +87,24 @@ def test_valid_time_ends_before_the_error_passes_and_at_nan() -> None:
     late[20] = torch.nan
     assert valid_prediction_time(replace(true, q=late), true).tolist() == [19.0]
     assert valid_prediction_time(true, true).tolist() == [99.0]
+
+
+def test_errors_are_over_the_spread_that_is_given() -> None:
+    """That of all of the truth, where only its beginning is compared."""
+    true = still([[0.0], [1.0]], [1.0, 1.0], frames=100)
+    swing = torch.sin(0.1 * true.t)[:, None, None] * torch.tensor([[1.0], [-1.0]])
+    true = replace(true, q=true.q + swing)
+    off = replace(true, q=true.q + 0.05 * true.t[:, None, None])
+    whole = position_spread(true)
+    short = [path.frames(slice(12)) for path in (off, true)]
+    expected = valid_prediction_time(off, true).tolist()
+    assert 0 < expected[0] < 11
+    assert valid_prediction_time(*short, spread=whole).tolist() == expected
+    assert valid_prediction_time(*short).tolist() != expected
+    boxed = torch.full((1,), 1.5, dtype=torch.float64)
+    wrapped = replace(true, q=true.q.remainder(1.5), box=boxed)
+    assert torch.allclose(position_spread(wrapped), whole)
+    assert not torch.allclose(position_spread(replace(wrapped, box=None)), whole)
 
 
 def test_a_wind_makes_no_prediction_valid() -> None:

@@ -8,6 +8,7 @@ import torch
 
 from gnsim.invariants import kinetic_energy
 from gnsim.particle_metrics import (
+    beyond_walls,
     kinetic_energy_mse,
     kinetic_energy_of_positions,
     mean_square_displacement,
@@ -94,6 +95,18 @@ def test_error_of_the_kinetic_energy_is_that_of_speeds() -> None:
     off = 0.75 * 0.5 * float(v.square().sum())
     assert kinetic_energy_mse(slow, true).tolist() == pytest.approx([off**2])
     assert kinetic_energy_mse(true, true).tolist() == [0.0]
+
+
+def test_how_far_a_free_body_gets_beyond_a_wall() -> None:
+    q = 0.1 + 0.8 * uniform(4, 6, 2)
+    walls = torch.tensor([[0.0, 0.0], [1.0, math.inf]], dtype=torch.float64)
+    true = replace(path(q, [2, 2, 2]), walls=walls)
+    assert beyond_walls(true).tolist() == [0.0, 0.0, 0.0]
+    q[2, 1, 0], q[1, 0, 1], q[3, 2, 1] = 1.25, -0.125, 7.0
+    assert beyond_walls(true).tolist() == [0.25, 0.0, 0.0]
+    assert beyond_walls(held(true, 1)).tolist() == [0.125, 0.0, 0.0]
+    with pytest.raises(ValueError, match="walls: wanted"):
+        beyond_walls(path(q))
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])

@@ -97,6 +97,7 @@ def test_the_truth_misses_nothing_and_a_wrong_force_does(truth: Trajectory) -> N
     fine = RolloutProtocol("kahan_li8")
     exact, wrong = (medians(measured(Springs(k), truth, fine)) for k in (1.0, 1.1))
     errors = [name for name in exact if "time" not in name and name != "diverged"]
+    errors.remove("q_rmse_of_constant_velocity")
     assert all(exact[name] < 1e-6 for name in errors)
     assert exact["valid_prediction_time"] == exact["divergence_time"] == pytest.approx(1.0)
     for name in ("q_rmse", "p_rmse", "energy_rmse", "energy_change"):
@@ -140,7 +141,7 @@ def test_steps_are_shares_or_multiples_of_that_of_the_training(
         (RolloutProtocol(factor=1.5), "a step of a whole number of frames"),
         (RolloutProtocol(steps=21), "--steps: wanted at most 20"),
         (RolloutProtocol(factor=4.0, steps=6), "--steps: wanted at most 5"),
-        (RolloutProtocol(factor=40.0), "--dt: wanted a step within the held-out data, 20 frames"),
+        (RolloutProtocol(factor=40.0), "--dt: wanted a step within 20 frames"),
         (RolloutProtocol("jumps"), "has a right-hand side"),
     ],
 )
@@ -149,6 +150,13 @@ def test_what_does_not_go_together_is_said(
 ) -> None:
     with pytest.raises(ValueError, match=named):
         measured(Springs(), truth, protocol)
+
+
+def test_data_whose_frames_allow_no_step_are_named_where_no_factor_was_given(
+    truth: Trajectory,
+) -> None:
+    with pytest.raises(InputError, match=r"data: wanted a step .*; give data with frames 0\.05"):
+        measured(Springs(), replace(truth, t=1.3 * truth.t))
 
 
 def test_names_and_factors_are_checked_at_once() -> None:
@@ -190,7 +198,8 @@ def test_a_system_that_diverges_does_not_end_the_others(truth: Trajectory) -> No
 def test_what_dies_is_worse_than_anything_finite(truth: Trajectory) -> None:
     found = measured(Explosive(), marked(truth, 3))
     assert found.settings["not_finite"] == found.diverged == 1
-    errors = [row for row in found.rows if "time" not in row.name and row.name != "diverged"]
+    others = ("time", "diverged", "_of_constant_velocity")
+    errors = [row for row in found.rows if not any(word in row.name for word in others)]
     assert {"own_energy_drift", "angular_momentum_error"} < {row.name for row in errors}
     assert all(row.mean == row.p99 == torch.inf and row.median < 1 for row in errors)
     for curve in found.curves.values():
@@ -296,8 +305,13 @@ def test_unknown_particles_and_other_steps_are_refused_before_a_rollout(truth: T
     sand = replace(truth, attributes={**truth.attributes, "particle_type": types + 1})
     with pytest.raises(InputError, match="particle_type: wanted those of the training, 5, found 6"):
         RolloutProtocol().require(trained, sand)
-    with pytest.raises(InputError, match="'gns' knows no other step"):
+    with pytest.raises(InputError, match=r"--dt: .* 'gns' knows no other"):
         RolloutProtocol(factor=2.0).require(trained, water)
+    slow = replace(water, t=3 * water.t)
+    with pytest.raises(
+        InputError, match=r"data: .* frames 0\.15 apart; give data with frames 0\.05"
+    ):
+        RolloutProtocol().require(trained, slow)
 
 
 class Flung(Jump):

@@ -277,8 +277,18 @@ def test_a_radius_that_data_cannot_have_is_refused(
 
 
 def test_too_many_pairs_ask_for_a_radius(springs: tuple[Trajectory, Trajectory]) -> None:
-    config = replace(SMALL, model="ogn", graphs=700_000)
-    with pytest.raises(InputError, match=r"radius: wanted one, .* has 2100000 pairs"):
-        untrained(springs[0], config, 0)
-    untrained(springs[0], replace(config, radius=1.5), 0)
-    untrained(springs[0], replace(config, model="mlp"), 0)
+    """Or for a smaller one, or a smaller batch: of as many as are held at a time."""
+    train = springs[0]
+    config = replace(SMALL, model="ogn", graphs=300_000)
+    words = r"radius: wanted one, .* has 900000 pairs .* simulator.graphs=266666 or fewer"
+    with pytest.raises(InputError, match=words):
+        untrained(train, config, 0)
+    untrained(train, replace(config, graphs=266_666), 0)
+    untrained(train, replace(config, radius=0.5), 0)
+    with pytest.raises(InputError, match=r"radius: wanted a smaller one, .* has [89]\d{5} pairs"):
+        untrained(train, replace(config, radius=20.0), 0)
+    untrained(train, replace(config, model="mlp"), 0)
+    gns = replace(SMALL, model="gns", graphs=30_000, window=1)
+    with pytest.raises(InputError, match=r"has 900000 pairs .*, each in 10 passes"):
+        untrained(train, gns, 0)
+    untrained(train, replace(gns, passes=2), 0)

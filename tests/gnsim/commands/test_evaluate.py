@@ -1,105 +1,23 @@
-"""``gnsim train --model`` and ``gnsim evaluate``: what they leave, refuse and go on with."""
+"""``gnsim evaluate``: on which data, what it leaves, and what it refuses."""
 
 import json
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from simulator_runs import SOURCE, TINY, refused
 
 from gnsim.cli import run
-from gnsim.datasets import load as load_data
 from gnsim.datasets import read, simulate, write
-from gnsim.errors import ExitCode
-from gnsim.models.simulators import SIMULATORS
+from gnsim.errors import InputError
+from gnsim.simulators import SimulatorRecipe
+from gnsim.simulators.tested_on import elsewhere
 from gnsim.state import Trajectory, Units
 from gnsim.training.checkpoint import load, save
 
-ROOT = Path(__file__).parents[3]
-DATA = {"trajectories": 5, "frames": 8, "bodies": 3, "dim": 2}
-SOURCE = ["spring", *(f"data.{name}={value}" for name, value in DATA.items())]
-TINY = ["simulator.steps=3", "simulator.hidden=4", "simulator.graphs=4"]
-PAST = ["simulator.history=2", "simulator.passes=2"]
-
-
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures have a test of their own, and take most of the time of an evaluation."""
-    monkeypatch.setattr("gnsim.simulators.files.rendered", lambda figure, kind: kind.encode())
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "hogn"
-    assert run(["train", *SOURCE, *TINY, "--model", "hogn", "--out", str(folder)]) == 0
-    return folder
-
-
-def refused(arguments: list[str], capsys: pytest.CaptureFixture) -> str:
-    capsys.readouterr()
-    assert run(arguments) == ExitCode.BAD_INPUT
-    out, err = capsys.readouterr()
-    assert err.count("\n") == 1 and out == ""
-    return err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--model", "hgon"], "--model: 'hgon' is unknown; did you mean 'hogn'"),
-        (["--model", "ogn", "simulator.stps=3"], "did you mean 'simulator.steps'"),
-        (["--model", "ogn", "training.steps=3"], "is unknown"),
-        (["--model", "ogn", "simulator.loss=l2"], "simulator.loss: 'l2' is unknown"),
-        (["--model", "ogn", "simulator.steps=0"], "simulator.steps: wanted 1 or more"),
-        (["--model", "hogn", "simulator.integrator=leapfrog"], "needs a separable Hamiltonian"),
-        (["--model", "delta", "simulator.integrator=rk4"], "DeltaGN jumps"),
-        (["--model", "ogn", "simulator.window=40"], "a window of 40 steps"),
-        (["--model", "ogn", "simulator.radius=1e-9"], "no two that are so near"),
-        (["--model", "ogn", "--time-limit", "60"], "--time-limit: wanted none"),
-    ],
-)
-def test_wrong_names_and_settings_make_no_folder(
-    arguments: list[str],
-    words: str,
-    capsys: pytest.CaptureFixture,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert words in refused(["train", *SOURCE, *arguments], capsys)
-    assert os.listdir() == []
-
-
-def test_every_model_is_named_in_the_help(
-    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    assert run(["train", "--help"]) == 0
-    (told,) = re.findall(r"NAME\s+(.*?)\.", capsys.readouterr().out)
-    assert set(re.split(", | or ", told)) == {"pairs", *SIMULATORS}
-
-
-@pytest.mark.parametrize("name", SIMULATORS)
-def test_each_trains_and_is_evaluated(
-    name: str, capsys: pytest.CaptureFixture, tmp_path: Path
-) -> None:
-    folder = tmp_path / name
-    more = PAST if name == "gns" else []
-    assert run(["train", *SOURCE, *TINY, *more, "--model", name, "--out", str(folder)]) == 0
-    names = {path.name for path in folder.iterdir()}
-    assert names == {"config.yaml", "model.ckpt", "training.csv", "checkpoints"}
-    assert run(["evaluate", str(folder), "--steps", "3"]) == 0
-    told = capsys.readouterr().out
-    assert "valid_prediction_time" in told
-    assert "energy_rmse" in told and "no true energy" not in told
-    assert len(list((folder / "evaluation").iterdir())) == 4
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_evaluations_of_other_steps_and_data_stand_beside_each_other(trained: Path) -> None:
@@ -184,23 +102,6 @@ def test_a_model_of_no_step_is_refused_by_name(
     assert "model.ckpt: header" in refused(["evaluate", str(folder)], capsys)
 
 
-def test_folders_of_the_other_kind_are_refused(
-    trained: Path, capsys: pytest.CaptureFixture, tmp_path: Path
-) -> None:
-    assert "holds the simulator 'hogn'" in refused(["distill", str(trained)], capsys)
-    into = ["train", *SOURCE, "training.steps=2", "--out", str(trained)]
-    assert "holds the simulator 'hogn'" in refused(into, capsys)
-    other = ["train", *SOURCE, *TINY, "--model", "ogn", "--out", str(trained)]
-    assert "simulator.model is hogn there, ogn now" in refused(other, capsys)
-    (tmp_path / "config.yaml").write_text("source: spring\n")
-    assert "no trained network yet" in refused(["evaluate", str(tmp_path)], capsys)
-    other[-1] = str(tmp_path)
-    assert "holds a network of pairs" in refused(other, capsys)
-    (tmp_path / "law_given.json").write_text("{}")
-    assert "holds what lies beyond a law" in refused(["evaluate", str(tmp_path)], capsys)
-    assert "no such folder" in refused(["evaluate", "nowhere"], capsys)
-
-
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "pairs"
@@ -233,8 +134,6 @@ def test_a_network_of_pairs_is_evaluated_like_the_others(
 
 
 def test_other_data_of_the_same_source_are_not_those_of_the_training(trained: Path) -> None:
-    from gnsim.simulators import SimulatorRecipe
-    from gnsim.simulators.tested_on import elsewhere
 
     recipe = SimulatorRecipe.read(trained)
     assert elsewhere(recipe, None, []) is recipe
@@ -299,11 +198,13 @@ def test_a_file_is_not_split_anew_to_be_tested_on(
     for more in (["data.seed=1"], ["--on", str(file), "data.seed=1"]):
         assert "would be split anew" in refused(["evaluate", str(folder), *more], capsys)
     copy = shutil.copy(file, tmp_path / "copy.h5")
-    on_copy = ["evaluate", str(folder), "--on", str(copy), "data.seed=1"]
+    on_copy = ["evaluate", str(folder), "--on", str(copy)]
     assert "wanted trajectories that were not learned from" in refused(on_copy, capsys)
+    assert "data.seed': wanted none with a file" in refused([*on_copy, "data.seed=1"], capsys)
     assert not (folder / "evaluation").exists()
     assert run(["evaluate", str(folder), "--on", str(file)]) == 0
     told = capsys.readouterr().out
+    assert "the held-out part of a.h5, 2 trajectories" in told
     assert (
         "no true energy: the law of these data is not known" in told and "energy_rmse" not in told
     )
@@ -311,82 +212,45 @@ def test_a_file_is_not_split_anew_to_be_tested_on(
     assert json_file.stem == "RK4-dt1-7states"
 
 
-def test_killed_and_started_again_it_ends_in_the_same_bits(tmp_path: Path) -> None:
-    command = ["train", *SOURCE, "--model", "delta", "simulator.hidden=4", "simulator.graphs=4"]
-    command += ["simulator.steps=120", "simulator.save_every=10"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run([*command, "--out", str(whole)]) == 0
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gnsim", *command, "--out", str(killed)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    )
-    assert process.stderr is not None and b"training: 10 of 120" in process.stderr.readline()
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert not (killed / "model.ckpt").exists()
-    assert run([*command, "--out", str(killed)]) == 0
-    for name in ("model.ckpt", "training.csv"):
-        assert (killed / name).read_bytes() == (whole / name).read_bytes()
+def test_settings_of_what_a_sample_was_made_by_name_their_source() -> None:
+    sample = SimulatorRecipe.of("water-drop-sample", 0)
+    with pytest.raises(InputError, match=r"give --on water-drop data\.particles=300, which"):
+        elsewhere(sample, None, ["data.particles=300"])
+    with pytest.raises(InputError, match=r"did you mean 'data\.seed'"):
+        elsewhere(sample, None, ["data.sed=300"])
 
 
-def test_rollouts_are_written_in_all_formats(
-    trained: Path, capsys: pytest.CaptureFixture, tmp_path: Path
+def test_all_of_another_file_is_tested_on(
+    of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
-    command = ["rollout", str(trained), "--steps", "3", "--out"]
-    assert run([*command, str(tmp_path / "a.h5")]) == 0
-    assert run([*command, str(tmp_path / "a.pvd")]) == 0
-    assert run([*command, str(tmp_path / "theirs")]) == 0
-    assert capsys.readouterr().out.count("3 steps, relative position error at the end") == 3
-    path, truth = read(tmp_path / "a.h5"), load_data("spring", **DATA).test
-    assert len(path) == 4
-    assert torch.equal(path.q[0], truth.q[0])
-    assert not torch.equal(path.q[1], truth.q[1])
-    assert len(list((tmp_path / "a").glob("*.vtp"))) == 4
-    with np.load(tmp_path / "theirs" / "rollout_0.npz") as theirs:
-        np.testing.assert_array_equal(theirs["predicted_rollout"], path.q.float())
-        np.testing.assert_array_equal(theirs["ground_truth_rollout"], truth.q[:4].float())
+    """Also one that is too short to be split, where the part to test would be cut out of time."""
+    other = simulate("spring", trajectories=2, bodies=3, dim=2, frames=5, seed=1)
+    write(tmp_path / "b.h5", other)
+    on_b = [str(of_a_file[1]), "--on", str(tmp_path / "b.h5")]
+    assert run(["evaluate", *on_b]) == 0
+    told = "all of b.h5, 2 trajectories of 3 bodies, compared at 4 times"
+    assert told in capsys.readouterr().out
+    (file,) = (of_a_file[1] / "evaluation").glob("*-b-*.json")
+    assert json.loads(file.read_text())["data"]["tested"] == "all of b.h5"
+    assert run(["rollout", *on_b, "--out", str(tmp_path / "path.npz")]) == 0
+    assert "all of b.h5: 4 steps" in capsys.readouterr().out
+    assert torch.equal(read(tmp_path / "path.npz").q[0], other.q[0])
 
 
-def test_rollouts_on_other_data_begin_after_what_is_remembered(
-    capsys: pytest.CaptureFixture, tmp_path: Path
+def test_a_file_with_uneven_times_is_not_tested_on(
+    of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
-    folder, out = tmp_path / "run", tmp_path / "a.npz"
-    assert run(["train", *SOURCE, *TINY, *PAST, "--model", "gns", "--out", str(folder)]) == 0
-    assert run(["rollout", str(folder), "data.bodies=5", "--out", str(out)]) == 0
-    assert "5 steps, relative position error" in capsys.readouterr().out
-    path = read(out)
-    truth = load_data("spring", **{**DATA, "bodies": 5, "seed": 1}).test
-    assert len(path) == len(truth) == 8
-    assert torch.equal(path.q[:3], truth.q[:3])
-    assert not torch.equal(path.q[3], truth.q[3])
+    other = simulate("spring", trajectories=2, bodies=3, dim=2, frames=8, seed=1)
+    write(tmp_path / "b.h5", replace(other, t=other.t**1.1))
+    command = ["evaluate", str(of_a_file[1]), "--on", str(tmp_path / "b.h5")]
+    assert "data: t[1]" in (said := refused(command, capsys)) and "wanted even steps" in said
 
 
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        (["--of", "law"], "--of: wanted network, the simulator of this run, found law"),
-        (["--out", "a.txt"], "--out: wanted a file ending in .h5, .hdf5, .npz, .pvd"),
-        (["--out", "no/such"], "--out: there is no folder 'no'"),
-        (["--out", "no/such.pvd"], "--out: there is no folder 'no'"),
-        (["--out", "pyproject"], "--out: wanted a folder, found a file 'pyproject'"),
-        (["--out", "pyproject.pvd"], "--out: wanted a folder, found a file 'pyproject'"),
-        (["--steps", "99"], "--steps: wanted at most 7"),
-        (["simulator.steps=9"], "setting 'simulator.steps': wanted data.KEY=VALUE"),
-        (["--on", "nowhere"], "unknown data set 'nowhere'"),
-    ],
-)
-def test_rollouts_that_cannot_be_are_named(
-    more: list[str],
-    words: str,
-    trained: Path,
-    capsys: pytest.CaptureFixture,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_of_a_folder_the_part_for_tests_is_tested_on(
+    of_a_file: tuple[Path, Path], capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "pyproject").touch()
-    before = sorted(trained.iterdir())
-    assert words in refused(["rollout", str(trained), *more], capsys)
-    assert sorted(trained.iterdir()) == before
+    for seed, part in enumerate(("train", "valid", "test"), 1):
+        path = simulate("spring", trajectories=seed, bodies=3, dim=2, frames=8, seed=seed)
+        write(tmp_path / f"{part}.h5", path)
+    assert run(["evaluate", str(of_a_file[1]), "--on", str(tmp_path)]) == 0
+    assert f"test.h5 of {tmp_path.name}, 3 trajectories" in capsys.readouterr().out
