@@ -205,8 +205,15 @@ def measure(name: str, model: str, seed: str) -> dict[str, Any]:
     return simulator(name, model, int(seed))
 
 
+def every() -> list[str]:
+    """The cases; discs have no potential."""
+    models = ("interaction", "alone", "mlp", "energy")
+    cases = [f"{name} {model} 0" for name in SYSTEMS for model in models]
+    return [case for case in cases if case != "balls energy 0"]
+
+
 def main(cases: list[str]) -> None:
-    for case in cases:
+    for case in cases or every():
         result = record("interaction", case, *case.split())
         print(case, {k: v for k, v in result.items() if k not in ("commit", "versions")})
 
@@ -214,6 +221,4 @@ def main(cases: list[str]) -> None:
 if __name__ == "__main__":
     if measuring(measure):
         sys.exit()
-    models = ("interaction", "alone", "mlp", "energy")
-    every = [f"{name} {model} 0" for name in SYSTEMS for model in models]
-    main(sys.argv[1:] or [case for case in every if case != "balls energy 0"])
+    main(sys.argv[1:])

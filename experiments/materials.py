@@ -31,6 +31,7 @@ from gnsim.training.simulator_config import SimulatorConfig
 from gnsim.training.simulator_fit import FittedSimulator, fit_simulator
 
 ROOT = Path(__file__).parents[1]
+CASES = ("water-drop 0", "sand-column 0")
 STEPS, TESTED, AT = 500, 3, (5, 20, 100, 500)
 PARTICLES, MANY = 400, 4_000
 TRAINED = {"trajectories": 40, "frames": 500, "particles": PARTICLES}
@@ -144,7 +145,7 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] == ["--film"]:
         film(*" ".join(arguments[1:]).split())
         return
-    for case in arguments or ["water-drop 0", "sand-column 0"]:
+    for case in arguments or CASES:
         result = record("materials", case, *case.split())
         print(case, {k: v for k, v in result.items() if k not in ("commit", "versions")})
 
