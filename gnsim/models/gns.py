@@ -3,13 +3,16 @@
 A. Sanchez-Gonzalez et al., Learning to Simulate Complex Physics with Graph Networks
 (arXiv:2002.09405).
 
-    of a node    its last velocities, ways to the walls, kind of particle, other attributes
+    of a node    its velocity v and last accelerations, ways to the walls, kind, other attributes
     of an edge   d = (q_j - q_i) / R, |d|, u = v_j - v_i, u d / |d|; for all within the radius R
     out          y_i of nodes, z_ij and w_ij of edges
     then         a_i = y_i + sum_j (z_ij d / |d| + w_ij u),  v += a dt,  q += v dt
 
-Published are d and its length, and y_i alone. Pressure and friction have the directions of d and u:
-with numbers for these, as in `graph_block`, several times less training leads as far.
+Published are d and |d|, and y_i alone. Pressure and friction have the directions of d and u: with
+numbers for these, as in `graph_block`, less training leads as far. Published are also the last
+velocities in place of accelerations, which are their differences: from frame to frame velocities
+change by a few percent of their spread, which a network hardly sees. Each of the two has the scale
+of its own spread here, and u that between neighbours.
 """
 
 from typing import cast
@@ -63,7 +66,7 @@ class GNS(Learned, Jump):
 
     def fit_scales(self, path: Trajectory, step: float) -> None:
         super().fit_scales(path, step)
-        self.motion.fit(path)
+        self.motion.fit(path, self.shape.radius)
 
     def jump(self, state: State, dt: float | Tensor) -> State:
         """Raises ValueError for another step than that of the training, or too short a past."""
@@ -80,9 +83,9 @@ class GNS(Learned, Jump):
         pairs = state.pairs if self.near is None else self._near(state)
         edge_index = by_target(pairs, state.num_nodes)
         d = displacement(state.q, edge_index, state.box) / self.scales.length
-        v = self._velocities(state)[-1] / self.motion.velocity_spread
+        v = self._velocities(state)[-1]
         source, target = edge_index
-        u, straight = v[source] - v[target], directions(d)
+        u, straight = (v[source] - v[target]) / self.motion.relative_spread, directions(d)
         of_edge = torch.cat([d, distance(d)[:, None], u, (straight * u).sum(1, keepdim=True)], 1)
         dtype = self.network.dtype
         y, z = self.network(self._of_node(state).to(dtype), of_edge.to(dtype), edge_index)
@@ -94,8 +97,9 @@ class GNS(Learned, Jump):
         return cast(NeighbourList, self.near).pairs(state.q, state.batch, state.box)
 
     def _of_node(self, state: State) -> Float[Tensor, "nodes features"]:
-        v = self.motion.scaled_velocity(self._velocities(state))
-        parts = [v.transpose(0, 1).flatten(1)]
+        v = self._velocities(state)
+        a = self.motion.scaled_acceleration(v.diff(dim=0) / self.scales.step)
+        parts = [self.motion.scaled_velocity(v[-1]), a.transpose(0, 1).flatten(1)]
         if self.shape.walls:
             if state.walls is None:
                 raise ValueError("walls: wanted those of the training, found open space")

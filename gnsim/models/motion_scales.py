@@ -5,29 +5,39 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnsim.graph import nearest_image
+from gnsim.neighbours import radius_pairs
 from gnsim.state import Trajectory
+
+#: frames in which neighbours are looked for
+_LOOKED_AT = 20
 
 
 class MotionScales(nn.Module):
     """Statistics of each component over all frames and all bodies that are not `fixed`.
 
     Velocities are differences of positions over the time between frames, accelerations those of
-    velocities: in units of length over time, and over its square.
+    velocities: in units of length over time, and over its square. `relative_spread` is the root
+    mean square of a component of the relative velocities of bodies that see each other.
     """
 
     velocity_mean: Tensor
     velocity_spread: Tensor
     acceleration_mean: Tensor
     acceleration_spread: Tensor
+    relative_spread: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         for kind in ("velocity", "acceleration"):
             self.register_buffer(f"{kind}_mean", torch.zeros(dim))
             self.register_buffer(f"{kind}_spread", torch.ones(dim))
+        self.register_buffer("relative_spread", torch.ones(()))
 
-    def fit(self, path: Trajectory) -> None:
-        """Takes all of them from `path`, whose frames are equally far apart."""
+    def fit(self, path: Trajectory, radius: float | None) -> None:
+        """Takes all of them from `path`, whose frames are equally far apart.
+
+        Bodies see each other within the `radius`, or all of a system do.
+        """
         velocity = velocities(path.q[:, path.free], path.box, path.interval)
         values = {"velocity": velocity, "acceleration": velocity.diff(dim=0) / path.interval}
         rounding = torch.finfo(torch.float32).eps * float(path.q.abs().max())
@@ -38,6 +48,11 @@ class MotionScales(nn.Module):
             usual = torch.where(spread.max() > rounding, spread.max(), 1.0)
             getattr(self, f"{kind}_mean").copy_(value.mean((0, 1)))
             getattr(self, f"{kind}_spread").copy_(torch.where(spread > rounding, spread, usual))
+        between = _between_neighbours(path, radius).square().mean().sqrt()
+        least = torch.finfo(torch.float32).eps * self.velocity_spread.max()
+        self.relative_spread.copy_(
+            torch.where(between > least, between, self.velocity_spread.max())
+        )
 
     def scaled_velocity(self, v: Float[Tensor, "*some dim"]) -> Float[Tensor, "*some dim"]:
         """Of mean zero and spread one."""
@@ -50,6 +65,18 @@ class MotionScales(nn.Module):
     def acceleration(self, scaled: Float[Tensor, "*some dim"]) -> Float[Tensor, "*some dim"]:
         """What `scaled_acceleration` is of."""
         return self.acceleration_mean + self.acceleration_spread * scaled
+
+
+def _between_neighbours(path: Trajectory, radius: float | None) -> Float[Tensor, "pairs dim"]:
+    """Relative velocities of bodies that see each other, in frames over all the time."""
+    found = []
+    for k in torch.linspace(1, len(path) - 1, min(_LOOKED_AT, len(path) - 1)).long().tolist():
+        pairs = path[k].pairs
+        if radius is not None:
+            pairs = radius_pairs(path.q[k], path.batch, radius, path.box)
+        v = velocities(path.q[k - 1 : k + 1], path.box, path.interval)[0]
+        found.append(v[pairs[0]] - v[pairs[1]])
+    return torch.cat(found)
 
 
 def velocities(

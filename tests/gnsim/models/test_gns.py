@@ -234,7 +234,7 @@ def test_numbers_of_edges_pull_along_them_and_with_what_is_beside(with_motion: b
     model.network = OfEdges(float(not with_motion), float(with_motion))
     d = state.q[None] - state.q[:, None]
     r = d.norm(dim=-1, keepdim=True)
-    v = (state.q - state.past[-1]) / DT / model.motion.velocity_spread
+    v = (state.q - state.past[-1]) / DT / model.motion.relative_spread
     push = v[None] - v[:, None] if with_motion else d / r
     expected = torch.where((r > 0) & (r < RADIUS), push, 0.0).sum(1)
     found = model.scaled_acceleration(state)
