@@ -108,11 +108,12 @@ def in_dimension(metadata: Metadata, dim: int, file: Path) -> Metadata:
 def _interval(content: dict[str, Any]) -> float | None:
     if "dt" not in content:
         return None
-    return _positive("dt", content["dt"]) * _positive("write_every", content.get("write_every", 1))
+    step, every = (_positive(name, content.get(name, 1)) for name in ("dt", "write_every"))
+    return _positive("dt times write_every", step * every)
 
 
 def _radius(content: dict[str, Any]) -> float | None:
-    if "default_connectivity_radius" not in content:
+    if content.get("default_connectivity_radius") is None:
         return None
     return _positive("default_connectivity_radius", content["default_connectivity_radius"])
 

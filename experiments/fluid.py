@@ -2,9 +2,9 @@
 
 ``python experiments/fluid.py [CASE ...]`` writes results/fluid.json: for ``pairs`` (the network of
 pair forces of `gnsim discover`) and ``hogn-separable`` (a graph network's potential) trained on a
-periodic box of OpenMM, rollouts from other starts beside the engine's own: drift of the true energy
-and of the learned one, radial distribution function, mean-square displacement. What two boxes of
-the engine differ by stands beside it. Needs the engine OpenMM.
+periodic box of OpenMM, rollouts from other starts beside the engine's own: the drift of the learned
+energy, radial distribution function, mean-square displacement, box by box. What two boxes of the
+engine differ by stands beside it. Needs the engine OpenMM.
 """
 
 import sys
@@ -86,14 +86,16 @@ def measure(model: str, seed: str) -> dict[str, Any]:
     rolled = time.monotonic() - begun
     drift = energy_drift(own, found, kinetic_scale(truth))
     kept = {"change": float(drift.largest.max()), "drift": float(drift.slope.abs().max())}
-    one, other = (truth.systems(torch.tensor([k])) for k in range(2))
+    own_boxes, boxes_of_engine = (
+        [path.systems(torch.tensor([k])) for k in range(TESTED)] for path in (found, truth)
+    )
     curves = {"engine": truth, "learned": found}
     return {
         "settings": learned.settings,
         "seconds": {"training": seconds, "rollout, a step": rolled / STEPS},
         "own energy": kept,
-        "learned": compared(found, truth),
-        "two boxes of the engine": compared(one, other),
+        "learned": [compared(*pair) for pair in zip(own_boxes, boxes_of_engine, strict=True)],
+        "two boxes of the engine": compared(*boxes_of_engine),
         "g(r)": {name: structure(path).tolist() for name, path in curves.items()},
         "displacement": {name: spread(path)[::50].tolist() for name, path in curves.items()},
         "temperature": {name: float(temperature(path)) for name, path in curves.items()},

@@ -8,7 +8,7 @@ velocity and of no motion. ``--film CASE`` draws truth and prediction side by si
 docs/images. Needs the engine taichi.
 """
 
-import math
+import json
 import sys
 import time
 from dataclasses import asdict, replace
@@ -19,11 +19,17 @@ from typing import Any
 
 import torch
 from matplotlib import animation, pyplot
-from record import measuring, record
+from record import commit, measuring, record
+from torch import Tensor
 
 from gnsim.datasets import SOURCES, load
-from gnsim.particle_metrics import kinetic_energy_mse, kinetic_energy_of_positions, position_mse
-from gnsim.particle_metrics import sinkhorn_distance as sinkhorn
+from gnsim.particle_metrics import (
+    beyond_walls,
+    kinetic_energy_mse,
+    kinetic_energy_of_positions,
+    position_mse,
+    sinkhorn_distance,
+)
 from gnsim.simulators import RolloutProtocol, TrainedSimulator
 from gnsim.simulators.rolling import followed
 from gnsim.state import Trajectory
@@ -42,8 +48,8 @@ CLOUDS = range(50, STEPS + 1, 50)
 FILMED, DOTS = 5, 2
 
 
-def trained(name: str, seed: int) -> tuple[FittedSimulator, float]:
-    """The simulator, and how long its training took, by the usual time of a step."""
+def trained(name: str, seed: int) -> tuple[FittedSimulator, dict[str, Any]]:
+    """The simulator, and of its training the commit and the hours, by the usual time of a step."""
     data = load(name, seed=seed, **TRAINED)
     config = SimulatorConfig(model="gns", **SETTINGS, **TRAINING)
     folder = ROOT / "runs" / "materials" / f"{name}-{seed}"
@@ -56,8 +62,11 @@ def trained(name: str, seed: int) -> tuple[FittedSimulator, float]:
 
     digest = data.content_hash
     fitted = fit_simulator(data.train, data.valid, config, seed, folder, digest, relay)
-    pace = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(told)]
-    return fitted, config.steps * median(pace) if pace else math.nan
+    origin = folder / "origin.json"
+    if pace := [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(told)]:
+        hours = round(config.steps * median(pace) / 3_600, 2)
+        origin.write_text(json.dumps({"commit": commit(), "hours": hours}))
+    return fitted, json.loads(origin.read_text())
 
 
 def paths(name: str, particles: int, count: int, seed: int) -> Trajectory:
@@ -72,20 +81,27 @@ def paths(name: str, particles: int, count: int, seed: int) -> Trajectory:
 def errors(found: Trajectory, truth: Trajectory) -> dict[str, Any]:
     """Of a rollout, means over trajectories; energies over the largest."""
     squares = position_mse(found, truth).mean(1)
-    clouds = [float(sinkhorn(found[k], truth[k]).mean()) for k in CLOUDS]
+    clouds = [float(sinkhorn_distance(found[k], truth[k]).mean()) for k in CLOUDS]
     largest = kinetic_energy_of_positions(truth).amax(0)
     energy = (kinetic_energy_mse(found, truth).sqrt() / largest).mean()
-    low, high = truth.walls
-    beyond = torch.maximum(low - found.q, found.q - high).clamp_min(0)
+    beyond = beyond_walls(found)
+    numbers = {
+        "position MSE of the first 20": squares[1:21].mean(),
+        "position MSE of all": squares[1:].mean(),
+        "Sinkhorn distance": torch.tensor(clouds).mean(),
+        "kinetic energy off": energy,
+        "beyond a wall": beyond.max(),
+    }
     return {
-        "position MSE": {str(k): float(squares[k]) for k in AT},
-        "position MSE of the first 20": float(squares[1:21].mean()),
-        "position MSE of all": float(squares[1:].mean()),
-        "Sinkhorn distance": sum(clouds) / len(clouds),
-        "kinetic energy off": float(energy),
-        "beyond a wall": float(beyond.max()),
+        "position MSE": {str(k): finite(squares[k]) for k in AT},
+        **{name: finite(number) for name, number in numbers.items()},
         "finite": bool(found.q.isfinite().all()),
     }
+
+
+def finite(number: Tensor) -> float | None:
+    """JSON has no infinity, and no NaN."""
+    return float(number) if bool(number.isfinite()) else None
 
 
 def tested(simulator: TrainedSimulator, path: Trajectory) -> dict[str, Any]:
@@ -103,13 +119,13 @@ def tested(simulator: TrainedSimulator, path: Trajectory) -> dict[str, Any]:
 
 def measure(name: str, seed: str) -> dict[str, Any]:
     torch.set_num_threads(1)
-    fitted, seconds = trained(name, int(seed))
+    fitted, origin = trained(name, int(seed))
     simulator = TrainedSimulator.of_simulator(fitted)
     tests = {PARTICLES: TESTED, MANY: 1}
     return {
         "settings": asdict(fitted.config),
         "validation error": fitted.validation_error,
-        "hours of training": round(seconds / 3_600, 2),
+        "training": origin,
         "particles": {
             str(n): tested(simulator, paths(name, n, count, int(seed)))
             for n, count in tests.items()

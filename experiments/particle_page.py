@@ -83,7 +83,7 @@ def materials(results: dict[str, Any]) -> list[str]:
     for case, found in results.items():
         for particles, test in found["particles"].items():
             begun = f"| {case.split()[0]} | {int(particles):,} |"
-            tail = f"{1e3 * test['seconds a step']:.0f} | {found['hours of training']:.2g} |"
+            tail = f"{1e3 * test['seconds a step']:.0f} | {found['training']['hours']:.2g} |"
             rows.append(f"{begun} gns | {errors(test)} | {tail}")
             for name, other in test["beside"].items():
                 rows.append(f"{begun} {name} | {errors(other)} | | |")

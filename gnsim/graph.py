@@ -10,6 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+#: of a unit of length: what is nearer has no direction
+_TOUCHING = 1e-6
+
 
 def all_pairs(batch: Int[Tensor, " nodes"]) -> Int[Tensor, "2 pairs"]:
     """Every unordered pair of nodes of one system, once, the lower index as the target.
@@ -84,9 +87,11 @@ def distance(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, " edges"
 
 
 def directions(displacement: Float[Tensor, "edges dim"]) -> Float[Tensor, "edges dim"]:
-    """Displacements over their lengths; zero where two bodies are in one place."""
-    r = distance(displacement)[:, None]
-    return displacement / torch.where(r > 0, r, 1.0)
+    """Displacements, in a unit in which most are about one, over their lengths.
+
+    They fall to zero where bodies are nearer than a millionth, so that derivatives stay finite.
+    """
+    return displacement / distance(displacement).clamp_min(_TOUCHING)[:, None]
 
 
 def to_walls(

@@ -4,6 +4,7 @@ Levenberg-Marquardt in float64 on the errors of the windows, through the integra
 each body's acceleration, as in training; in noise, what is left at all frames over the noise.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -31,6 +32,8 @@ _OUTLIER, _LOST_WINDOW = 3.0, 1.0
 #: what a motion that is lost counts as, times the acceleration
 _LOST = 1e3
 _TIME_BLOCKS = 25
+#: of the scatter of one error, by which a constant changes all of them together at least
+_DETERMINED = 5.0
 #: fewer independent systems than this say too little about their scatter
 ENOUGH_SYSTEMS = 8
 
@@ -65,7 +68,7 @@ class Minimum:
     `replicates` are these with one group of the data left out at a time, one tensor [groups,
     parameters] for each way to group them (by system; or by time and, without noise, by body).
     Breaks are spread over the length `blur` in its dynamics. Where it is known what noise alone
-    scatters, `noise` is a square root of that covariance. No error depends on the constants `idle`.
+    scatters, `noise` is a square root of that covariance. Errors hardly depend on `idle` constants.
     """
 
     parameters: Float[Tensor, " parameters"]
@@ -82,8 +85,8 @@ class Minimum:
         B. Efron, C. Stein (1981), doi:10.1214/aos/1176345462. The ways of grouping add up;
         `groupings` takes some of them only. At least what noise makes of it: where a few systems
         hold most of what is known, leaving them out tells too little. The larger of two estimates
-        is a little too large in the mean. Infinite for what depends on constants that nothing
-        depends on: no replicate moves these.
+        is a little too large in the mean. Infinite for what depends on `idle` constants, which
+        no replicate moves.
         """
         variance = torch.zeros_like(function(self.parameters))
         for replicates in self.replicates[groupings]:
@@ -168,9 +171,19 @@ def minimise(
         here = Normal(errors, slopes, here.directions, outlier)
     groupings = _groupings(problem)
     replicates = here.left_out(theta, groupings)
-    moves = here.slopes.flatten(0, 2)[:, : len(form.constants)].ne(0).any(0)
-    idle = (~moves).nonzero().flatten().tolist()
-    return Minimum(theta, replicates, blur, idle=tuple(idle))
+    return Minimum(theta, replicates, blur, idle=_idle(here, theta[: len(form.constants)]))
+
+
+def _idle(here: Normal, constants: Float[Tensor, " constants"]) -> tuple[int, ...]:
+    """Those which without all of themselves would change no errors by more than chance.
+
+    Whatever else there is to fit, and however few windows tell: these are slopes of rounding, of
+    which no scatter between groups of the data speaks.
+    """
+    slopes = here.slopes.flatten(0, 2)[:, : len(constants)]
+    told = slopes.nan_to_num(nan=math.inf).square().sum(0).sqrt() * constants.abs()
+    idle = told < _DETERMINED * here.variance.sqrt()
+    return tuple(idle.nonzero().flatten().tolist())
 
 
 def _start(model: CoupledPairs, strength: float) -> Float[Tensor, " numbers"]:

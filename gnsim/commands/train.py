@@ -58,6 +58,7 @@ def _train_simulator(
     from gnsim.config import did_you_mean
     from gnsim.models.simulators import SIMULATORS
     from gnsim.simulators import SimulatorRecipe, train_simulator_into
+    from gnsim.simulators.recipe import RADIUS
 
     known = (_PAIRS, *SIMULATORS)
     if model not in known:
@@ -72,8 +73,8 @@ def _train_simulator(
     recipe = SimulatorRecipe.of(source, seed, [*settings, f"simulator.model={model}"])
     folder = out or Path("runs") / f"{Path(recipe.source).stem}-{model}-{seed}"
     radius = recipe.config.simulator.radius
-    if radius is not None and not any(word.startswith("simulator.radius=") for word in settings):
-        print(f"simulator.radius={radius:g}: the default_connectivity_radius of metadata.json")
+    if radius is not None and not any(word.startswith(f"{RADIUS}=") for word in settings):
+        print(f"{RADIUS}={radius:g}: the default_connectivity_radius of metadata.json")
     with progress() as tell:
         fitted = train_simulator_into(folder, recipe, tell)
     error = fitted.validation_error

@@ -9,7 +9,7 @@ A. Sanchez-Gonzalez et al., Learning to Simulate Complex Physics with Graph Netw
     then         a_i = y_i + sum_j (z_ij d / |d| + w_ij u),  v += a dt,  q += v dt
 
 Published are d and |d|, and y_i alone. Pressure and friction have the directions of d and u: with
-numbers for these, as in `graph_block`, less training leads as far. Published are also the last
+numbers for these, as in `graph_block`, it needs not learn directions. Published are also the last
 velocities in place of accelerations, which are their differences: from frame to frame velocities
 change by a few percent of their spread, which a network hardly sees. Each of the two has the scale
 of its own spread here, and u that between neighbours.
@@ -90,7 +90,7 @@ class GNS(Learned, Jump):
         dtype = self.network.dtype
         y, z = self.network(self._of_node(state).to(dtype), of_edge.to(dtype), edge_index)
         along, with_motion = z.to(d.dtype).split(1, 1)
-        pushes = along * straight + with_motion * u
+        pushes = self.motion.alike * (along * straight + with_motion * u)
         return y.to(d.dtype).index_add(0, target, pushes)
 
     def _near(self, state: State) -> Int[Tensor, "2 pairs"]:

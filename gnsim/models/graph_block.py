@@ -84,6 +84,11 @@ class GraphBlock(nn.Module):
         radial: bool = False,
     ) -> None:
         super().__init__()
+        if radial and (motion is not Motion.VELOCITIES or outputs != shape.dim):
+            raise ValueError(
+                f"radial: wanted velocities and {shape.dim} outputs, found {motion.value} and "
+                f"{outputs}"
+            )
         self.motion = motion
         radius = shape.radius
         self.near = None if radius is None else NeighbourList(radius, _SKIN * radius)
@@ -118,13 +123,14 @@ class GraphBlock(nn.Module):
             edges.append(relative)
             nodes.append(u)
             if self.radial:
-                edges += along(d, relative, scales)
+                edges += along(d / scales.length, relative)
         if common is not None:
             edges.append(common.expand(len(d), -1))
             nodes.append(common.expand(state.num_nodes, -1))
         if self.walls:
             edges.append(torch.zeros_like(d[:, :1]))
-        arrived = self.sum(self._messages(d, relative, edges), edge_index, state.num_nodes)
+        messages = self._messages(d, scales.length, relative, edges)
+        arrived = self.sum(messages, edge_index, state.num_nodes)
         if self.walls:
             arrived = arrived + self._from_walls(state, scales, common)
         y = self.node(torch.cat([*nodes, arrived], 1))
@@ -148,33 +154,34 @@ class GraphBlock(nn.Module):
             relative = -of[target] / scales.velocity
             edges.append(relative)
             if self.radial:
-                edges += along(d, relative, scales)
+                edges += along(d / scales.length, relative)
         if common is not None:
             edges.append(common.expand(len(d), -1))
         edges.append(torch.ones_like(d[:, :1]))
-        messages = self._messages(d, relative, edges)
+        messages = self._messages(d, scales.length, relative, edges)
         return messages.unflatten(0, (state.num_nodes, of_walls)).sum(1)
 
     def _messages(
         self,
         d: Float[Tensor, "edges dim"],
+        length: Tensor,
         relative: Float[Tensor, "edges dim"] | None,
         features: list[Tensor],
     ) -> Float[Tensor, "edges arriving"]:
         messages = self.edge(torch.cat(features, 1))
-        if self.radial and relative is not None:
+        if relative is not None and self.radial:
             straight, sideways = messages[:, -2:].split(1, 1)
-            directed = straight * directions(d) + sideways * relative
+            directed = straight * directions(d / length) + sideways * relative
             messages = torch.cat([messages[:, :-2], directed], 1)
         return messages if self.near is None else fading(d, self.near.radius) * messages
 
 
 def along(
-    d: Float[Tensor, "edges dim"], relative: Float[Tensor, "edges dim"], scales: Scales
+    d: Float[Tensor, "edges dim"], relative: Float[Tensor, "edges dim"]
 ) -> list[Float[Tensor, "edges 1"]]:
-    """Lengths of displacements, scaled, their logarithms, and components of velocities along d."""
-    scaled = distance(d)[:, None] / scales.length
-    return [scaled, (scaled + _TOUCHING).log(), (directions(d) * relative).sum(1, keepdim=True)]
+    """Lengths of scaled displacements, their logarithms, and components of velocities along d."""
+    r = distance(d)[:, None]
+    return [r, (r + _TOUCHING).log(), (directions(d) * relative).sum(1, keepdim=True)]
 
 
 def fading(d: Float[Tensor, "edges dim"], radius: float) -> Float[Tensor, "edges 1"]:

@@ -62,6 +62,11 @@ class MotionScales(nn.Module):
         """Of mean zero and spread one."""
         return (a - self.acceleration_mean) / self.acceleration_spread
 
+    @property
+    def alike(self) -> Float[Tensor, " dim"]:
+        """What turns accelerations over one spread for all axes into scaled ones."""
+        return self.acceleration_spread.square().mean().sqrt() / self.acceleration_spread
+
     def acceleration(self, scaled: Float[Tensor, "*some dim"]) -> Float[Tensor, "*some dim"]:
         """What `scaled_acceleration` is of."""
         return self.acceleration_mean + self.acceleration_spread * scaled

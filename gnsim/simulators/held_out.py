@@ -14,7 +14,7 @@ from gnsim.state import Trajectory, Units
 def require_held_out(own: Dataset, other: Dataset) -> None:
     """Raises InputError where trajectories to test on are among those that were learned from.
 
-    Such are known by their first two states.
+    Such are known by the positions at their first two frames.
     """
     seen = {pair for part in (own.train, own.valid) for pair in _pairs(part)}
     if any(pair in seen for pair in _pairs(other.test.frames(slice(2)))):
@@ -51,8 +51,10 @@ def _named(units: Units) -> str:
 
 
 def _pairs(part: Trajectory) -> Iterator[int]:
-    """A number for each two states in succession of each system: to the bit, for a set of them."""
-    states = torch.cat([part.q, part.p], -1).to(torch.float64)
-    for system in states.split(part.batch.bincount().tolist(), 1):
+    """A number for the positions at each two frames in succession of each system, to the bit.
+
+    Momenta may be estimated, and are then others where a trajectory was cut.
+    """
+    for system in part.q.to(torch.float64).split(part.batch.bincount().tolist(), 1):
         frames = [hash(frame.numpy().tobytes()) for frame in system]
         yield from map(hash, pairwise(frames))

@@ -11,6 +11,8 @@ from gnsim.recipe import Recipe, check_alike
 from gnsim.source_recipe import Origin, SourceRecipe, origin_of
 from gnsim.training.simulator_config import SimulatorConfig, check_particles, check_radius
 
+RADIUS = "simulator.radius"
+
 
 @dataclass(frozen=True)
 class SimulatorSettings:
@@ -31,7 +33,8 @@ class SimulatorRecipe(SourceRecipe[SimulatorSettings]):
         given and they name one."""
         recipe = super().of(source, seed, settings)
         config = recipe.config.simulator
-        if not config.remembered or config.radius is not None:
+        given = any(word.startswith(f"{RADIUS}=") for word in settings)
+        if given or not config.remembered:
             return recipe
         config = replace(config, radius=default_radius(recipe.source))
         return replace(recipe, config=SimulatorSettings(config))

@@ -212,17 +212,17 @@ def check_radius(train: Trajectory, config: SimulatorConfig) -> None:
     each *= config.passes if config.remembered else 1
     if config.graphs * each > _MOST_PAIRS:
         fewer = math.floor(_MOST_PAIRS / each)
-        some = f", or simulator.graphs={fewer} or fewer" if fewer else ""
+        some = f"simulator.graphs={fewer} or fewer" if fewer else "fewer simulator.passes"
         passes = f", each in {config.passes} passes" if config.remembered else ""
         raise InputError(
             f"simulator.radius: wanted {'one' if radius is None else 'a smaller one'}, for a batch "
-            f"of {config.graphs} systems has {config.graphs * each:.0f} pairs of bodies that see "
-            f"each other{passes} (at most {_MOST_PAIRS}); give it{some}"
+            f"of {config.graphs} has {config.graphs * each:.0f} pairs of bodies that see each "
+            f"other{passes} (at most {_MOST_PAIRS}); give such a radius, or {some}"
         )
 
 
 def _pairs_within(train: Trajectory, radius: float) -> float:
-    """Of a system, in the mean over all at the first frame that is looked at and has any."""
+    """Of a system, in the mean over all, at the frame with the most of those looked at."""
     if train.bonds is not None:
         raise InputError(
             f"simulator.radius: wanted none with data that have bonds, found {radius:g}; "
@@ -235,7 +235,7 @@ def _pairs_within(train: Trajectory, radius: float) -> float:
         )
     frames = range(0, len(train), max(1, len(train) // _LOOKED_AT))
     pairs = (radius_pairs(train.q[k], train.batch, radius, train.box).shape[1] for k in frames)
-    found = next(filter(None, pairs), 0)
+    found = max(pairs)
     if not found:
         raise InputError(
             f"simulator.radius: wanted one within which bodies meet, found {radius:g}, and no two "

@@ -149,7 +149,7 @@ def test_hostile_hdf5_is_refused(harm, tmp_path):
         ('{"dt": 1, "write_every": null}', "write_every is None"),
         ('{"dt": 1, "default_connectivity_radius": 0}', "default_connectivity_radius is 0"),
         ('{"dt": 1, "bounds": [[0, 1], [0]]}', r"bounds is \[\[0, 1\], \[0\]\]"),
-        ('{"dt": 1, "periodic_boundary_conditions": [true]}', "found no bounds"),
+        ('{"dt": 1, "periodic_boundary_conditions": [true]}', "no bounds"),
         ("[1]", "values of other types"),
         ('{"dt":\n 1,}', "no JSON in line 2"),
         ("\x00", "no JSON in line 1, column 1"),
@@ -159,7 +159,7 @@ def test_hostile_metadata_is_refused(content, told, tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["00000/position"] = np.random.default_rng(0).random((4, 2, 2))
     (tmp_path / "metadata.json").write_text(content)
-    with pytest.raises(DataError, match=rf"metadata\.json: file: found {told}|{told}") as caught:
+    with pytest.raises(DataError, match=rf"metadata\.json: file: (found )?({told})") as caught:
         read(tmp_path / "a.h5")
     assert "Error" not in str(caught.value)
 

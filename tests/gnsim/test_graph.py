@@ -1,10 +1,11 @@
 """Pairs, displacements and distances."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnsim.graph import all_pairs, displacement, distance, unwrapped
+from gnsim.graph import all_pairs, directions, displacement, distance, unwrapped
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6).filter(any))
@@ -64,3 +65,13 @@ def test_unwrapped_positions_are_those_before_they_were_wrapped() -> None:
     assert torch.equal(unwrapped(moved, box), moved)
     assert unwrapped(wrapped, None) is wrapped
     assert not torch.allclose(wrapped - wrapped[0], free - free[0], atol=1e-1)
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-21, 1e-12, 1e-3, 1.0])
+def test_directions_of_what_is_near_have_finite_derivatives(apart: float) -> None:
+    d = torch.tensor([[0.6, 0.8]], dtype=torch.float32).mul(apart).requires_grad_()
+    found = directions(d)
+    (slope,) = torch.autograd.grad(found.sum(), d)
+    found = found.detach()
+    assert bool(slope.isfinite().all())
+    assert float(found.norm()) == pytest.approx(min(1.0, apart / 1e-6), rel=1e-5)

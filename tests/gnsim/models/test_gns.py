@@ -236,7 +236,40 @@ def test_numbers_of_edges_pull_along_them_and_with_what_is_beside(with_motion: b
     r = d.norm(dim=-1, keepdim=True)
     v = (state.q - state.past[-1]) / DT / model.motion.relative_spread
     push = v[None] - v[:, None] if with_motion else d / r
+    spread = model.motion.acceleration_spread
+    assert spread[0] != spread[1]
     expected = torch.where((r > 0) & (r < RADIUS), push, 0.0).sum(1)
-    found = model.scaled_acceleration(state)
-    assert near(found, expected)
-    assert not near(found, -expected)
+    found = accelerations(model, state) - model.motion.acceleration_mean
+    assert near(found, spread.square().mean().sqrt() * expected)
+    assert not near(found, spread * expected)
+
+
+def test_edges_see_the_motion_of_one_end_about_the_other() -> None:
+    model, seen = made(), []
+    model.network = Watching(seen)
+    for turned in (False, True):
+        state = start()
+        assert state.past is not None
+        v = state.q - state.past[-1]
+        past = state.q - v.flip(1) if turned else state.past[-1]
+        accelerations(model, replace(state, past=torch.cat([state.past[:-1], past[None]])))
+    (d, u), (same, other) = ((e[:, :2], e[:, 3:5]) for e in seen)
+    assert torch.equal(d, same)
+    torch.testing.assert_close(u.flip(1), other)
+    assert not near(u, other)
+
+
+class Watching(torch.nn.Module):
+    """Keeps what is said of edges."""
+
+    dtype = torch.float64
+
+    def __init__(self, seen: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.seen = seen
+
+    def forward(
+        self, of_node: torch.Tensor, of_edge: torch.Tensor, _: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.seen.append(of_edge)
+        return of_node.new_zeros(len(of_node), 2), of_edge.new_zeros(len(of_edge), 2)
