@@ -16,6 +16,14 @@ from gnsim.atomic import write_atomic
 PAGE = Path(__file__).parents[1] / "docs" / "particle_results.md"
 #: of arXiv:1612.00222, one step: constant velocity over the network's
 PUBLISHED = {"nbody": 328, "balls": 37, "string-ball": 16}
+#: of a rollout of a material
+ERRORS = (
+    "position MSE of the first 20",
+    "position MSE of all",
+    "Sinkhorn distance",
+    "kinetic energy off",
+    "beyond a wall",
+)
 
 INTRODUCTION = """# What learned simulators of particles do
 
@@ -91,14 +99,7 @@ def materials(results: dict[str, Any]) -> list[str]:
 
 
 def errors(test: dict[str, Any]) -> str:
-    names = (
-        "position MSE of the first 20",
-        "position MSE of all",
-        "Sinkhorn distance",
-        "kinetic energy off",
-        "beyond a wall",
-    )
-    return " | ".join(number([test[name]]) for name in names)
+    return " | ".join(number([test[name]]) for name in ERRORS)
 
 
 def missing(bodies: dict[str, Any], of_materials: dict[str, Any]) -> str:

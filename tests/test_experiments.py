@@ -77,6 +77,18 @@ def test_the_page_of_simulators_is_made_from_the_results(monkeypatch: pytest.Mon
     assert page.zero_shot({})[1] == []
 
 
+def test_the_page_of_particles_is_made_from_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FILE.parent)
+    page = script(FILE.with_name("particle_page.py"))
+    assert page.page() == (ROOT / "docs" / "particle_results.md").read_text()
+    test = {name: 0.5 for name in page.ERRORS} | {"seconds a step": 0.1}
+    lost = {**test, "position MSE of all": None, "beside": {"no motion": test}}
+    found = {"particles": {"400": lost}, "training": {"hours": 1.5}}
+    rows = page.materials({"water-drop 0": found})
+    assert rows[2] == "| water-drop | 400 | gns | 0.5 | lost | 0.5 | 0.5 | 0.5 | 100 | 1.5 |"
+    assert rows[3].startswith("| water-drop | 400 | no motion | 0.5 | 0.5 |")
+
+
 def spring_law(stiffness: float, error: float, status: str = "verified") -> dict[str, Any]:
     """What laws.py keeps of a law of springs."""
     return {
