@@ -24,10 +24,13 @@ def checked(function: Callable) -> Callable:
     """The type checker that `--jaxtyping-packages` names.
 
     It is given stand-ins that have the names and annotations of the functions of gnsim, and are
-    called before and after these.
+    called before and after these. A function that is defined in another is given anew at each call
+    of that one, and its calls count together.
     """
-    check = beartype(function)
     name = (function.__module__, function.__qualname__)
+    if _calls[name] >= 2 * MOST:
+        return function
+    check = beartype(function)
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         _calls[name] += 1
