@@ -28,7 +28,7 @@ def discovery() -> Discovery:
     """Springs of stiffness 2 and rest length 1 between three bodies, with three candidate laws."""
     dataset = load("spring", trajectories=12, bodies=3, dim=2, frames=24, interval=0.05)
     config = DiscoveryConfig(
-        training=TrainingConfig(steps=60, pilot_steps=10, coupling="none", pairs_per_batch=200),
+        training=TrainingConfig(steps=30, coupling="none", terms="none", pairs_per_batch=200),
         symbolic=SymbolicConfig(windows=60, selection_windows=30, window=4),
     )
     fitted = trained(dataset, config, 0, None, None, quiet)

@@ -17,8 +17,7 @@ from gnsim.training.fit import Fitted
 
 SETTINGS = [
     *("training.steps=40", "training.hidden=4", "training.validate_every=20"),
-    "training.pilot_steps=4",
-    *("training.pairs_per_batch=100", "training.coupling=none"),
+    *("training.pairs_per_batch=100", "training.coupling=none", "training.terms=none"),
     "symbolic.engine=operon",
 ]
 SPRINGS = ["trajectories=8", "bodies=2", "dim=2", "frames=8", "equal_masses=true"]
