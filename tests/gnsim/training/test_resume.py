@@ -28,30 +28,24 @@ def script():
 KILLED = script()
 
 
-def start(*arguments, launcher=(sys.executable,)):
-    return subprocess.Popen(
+def started(*arguments, launcher=(sys.executable,)):
+    """What the script says."""
+    done = subprocess.run(
         [*launcher, str(SCRIPT), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         text=True,
+        timeout=300,
     )
-
-
-def kill_after(process, line):
-    """SIGKILL as soon as the process has told of a step."""
-    for told in process.stderr:
-        if told.strip() == line:
-            process.kill()
-            break
-    process.communicate()
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A file of springs, read faster than they are simulated anew by every process."""
     file = tmp_path_factory.mktemp("data") / "springs.npz"
-    write(file, simulate("spring", trajectories=6, frames=40))
+    write(file, simulate("spring", trajectories=6, frames=40, interval=0.05))
     return file
 
 
@@ -68,27 +62,32 @@ def whole(data, tmp_path_factory):
     return ended(folder, data), (folder / "training.csv").read_text()
 
 
-def test_two_kills_leave_no_trace_in_weights_and_log(whole, data, tmp_path):
-    for line in ("step 12", "step 28"):
-        kill_after(start(tmp_path, data, 0.005), line)
-        assert (tmp_path / "checkpoints").is_dir()
-    assert ended(tmp_path, data) == whole[0]
-    assert (tmp_path / "training.csv").read_text() == whole[1]
+@pytest.fixture(scope="module")
+def killed(data, tmp_path_factory):
+    """Folders of trainings that were killed twice and once."""
+    twice, once = (tmp_path_factory.mktemp(name) for name in ("twice", "once"))
+    started(data, f"{twice}=12,28", f"{once}=33")
+    return twice, once
 
 
-def test_a_lost_checkpoint_costs_steps_but_no_bit(whole, data, tmp_path):
-    kill_after(start(tmp_path, data, 0.005), "step 33")
-    (tmp_path / "checkpoints" / "best.ckpt").unlink()
-    sorted((tmp_path / "checkpoints").glob("step-*.ckpt"))[-1].write_bytes(b"half a file")
+def test_two_kills_leave_no_trace_in_weights_and_log(whole, data, killed):
+    twice, _ = killed
+    assert len((twice / "training.csv").read_text()) < len(whole[1])
+    assert ended(twice, data) == whole[0]
+    assert (twice / "training.csv").read_text() == whole[1]
+
+
+def test_a_lost_checkpoint_costs_steps_but_no_bit(whole, data, killed):
+    checkpoints = killed[1] / "checkpoints"
+    (checkpoints / "best.ckpt").unlink()
+    sorted(checkpoints.glob("step-*.ckpt"))[-1].write_bytes(b"half a file")
     with pytest.warns(DamagedCheckpointWarning, match="use an earlier one"):
-        assert ended(tmp_path, data) == whole[0]
+        assert ended(killed[1], data) == whole[0]
 
 
 def test_two_processes_of_torchrun_agree_and_one_writes(data, tmp_path):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-    process = start(tmp_path, data, launcher=(sys.executable, *torchrun))
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    out = started(data, tmp_path, launcher=(sys.executable, *torchrun))
     # The two write to one pipe, where their lines may run into each other.
     first, second = re.findall("[0-9a-f]{64}", out)
     assert first == second
