@@ -20,14 +20,14 @@ from gnsim.training.config import TrainingConfig
 Patch = pytest.MonkeyPatch
 QUICK = DiscoveryConfig(
     training=TrainingConfig(
-        hidden=8, steps=100, pilot_steps=20, validate_every=50, pairs_per_batch=200
+        hidden=8, steps=40, pilot_steps=5, validate_every=20, pairs_per_batch=200
     ),
     symbolic=SymbolicConfig(
         engine="operon",
         runs=1,
         time_limit=12.0,
         samples=200,
-        window=4,
+        window=2,
         windows=30,
         selection_windows=20,
         verdict_windows=30,
